@@ -1,0 +1,2 @@
+//! Device models and the backends behind them.
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Kiln: a small, fast virtual machine monitor for KVM.
+//!
+//! The library exists for the `kiln` binary and for `tests/`.

@@ -1,0 +1,3 @@
+//! x86-64: the address map, CPUID, model-specific registers, entry states.
+
+pub mod layout;

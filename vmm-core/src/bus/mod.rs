@@ -1,0 +1,11 @@
+//! Buses: who answers a guest access to a port or to an address without memory.
+
+mod device;
+mod dispatch;
+mod range;
+#[cfg(test)]
+mod tests;
+
+pub use device::BusDevice;
+pub use dispatch::{Bus, BusError, SharedDevice};
+pub use range::AddrRange;

@@ -1,0 +1,10 @@
+//! Guest memory: where RAM lies in the guest's address space and the mappings
+//! behind it.
+
+mod ram;
+mod regions;
+#[cfg(test)]
+mod tests;
+
+pub use ram::{GuestRam, MemError, allocate};
+pub use regions::{RamRegion, plan};

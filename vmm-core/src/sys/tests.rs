@@ -1,0 +1,42 @@
+use std::io::Write;
+
+use vm_memory::{Bytes, VolatileSlice};
+
+use super::*;
+
+fn slices<'a>(buffers: &'a mut [Vec<u8>]) -> Vec<VolatileSlice<'a>> {
+    buffers.iter_mut().map(|b| VolatileSlice::from(b.as_mut_slice())).collect()
+}
+
+#[test]
+fn a_file_is_read_and_written_in_pieces_at_an_offset() {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"0123456789").unwrap();
+    let mut buffers = [vec![0; 3], vec![0; 4]];
+    assert_eq!(read_at(&file, &slices(&mut buffers), 2).unwrap(), 7);
+    assert_eq!(buffers, [b"234".to_vec(), b"5678".to_vec()]);
+    assert_eq!(read_at(&file, &slices(&mut buffers), 8).unwrap(), 2);
+    assert_eq!(write_at(&file, &slices(&mut buffers), 1).unwrap(), 7);
+    assert_eq!(read_at(&file, &slices(&mut buffers), 0).unwrap(), 7);
+    assert_eq!(buffers[0], b"089");
+}
+
+#[test]
+fn a_pipe_moves_one_message_between_slices() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut out = [b"ab".to_vec(), b"c".to_vec()];
+    assert_eq!(write_once(&writer, &slices(&mut out)).unwrap(), 3);
+    let mut buffer = vec![0; 8];
+    let slice = VolatileSlice::from(buffer.as_mut_slice());
+    assert_eq!(read_once(&reader, &[slice]).unwrap(), 3);
+    let mut start = [0; 3];
+    slice.read_slice(&mut start, 0).unwrap();
+    assert_eq!(&start, b"abc");
+}
+
+#[test]
+fn an_offset_past_the_largest_file_is_refused() {
+    let file = tempfile::tempfile().unwrap();
+    let err = read_at(&file, &[], u64::MAX).unwrap_err();
+    assert_eq!(err.kind(), std::io::ErrorKind::InvalidInput);
+}
