@@ -1,3 +1,6 @@
 //! Kiln: a small, fast virtual machine monitor for KVM.
 //!
 //! The library exists for the `kiln` binary and for `tests/`.
+
+pub mod config;
+pub mod exit;

@@ -1,0 +1,166 @@
+//! How a run ends, and the exit status and sentence that say so.
+
+use std::fmt;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// The exit statuses of `kiln`: the whole table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// 0: the guest ended itself, or the command did what it was asked to.
+    Success,
+    /// 2: the command line is wrong.
+    Usage,
+    /// 124: the `--timeout` passed.
+    TimedOut,
+    /// 125: kiln or the host could not run the guest.
+    Failed,
+    /// 126: the guest kernel panicked.
+    Panicked,
+    /// 127: the guest died without a word.
+    Died,
+    /// 128 + n: signal n ended the run.
+    Signal(u8),
+    /// The value that the guest wrote to isa-debug-exit.
+    Guest(u8),
+}
+
+impl ExitStatus {
+    /// The number for the parent process.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Usage => 2,
+            Self::TimedOut => 124,
+            Self::Failed => 125,
+            Self::Panicked => 126,
+            Self::Died => 127,
+            Self::Signal(number) => number.saturating_add(128),
+            Self::Guest(value) => value,
+        }
+    }
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(status.code())
+    }
+}
+
+/// How a guest's run ended. Its `Display` is the sentence for stderr.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The guest powered itself off.
+    PoweredOff,
+    /// The guest asked for a restart, which ends the run.
+    Restarted,
+    /// Every processor halted with interrupts masked.
+    Halted,
+    /// The guest wrote this value to isa-debug-exit.
+    DebugExit(u8),
+    /// The time given with `--timeout` passed.
+    TimedOut(Duration),
+    /// The guest kernel panicked.
+    Panicked {
+        /// The kernel's own line, from "Kernel panic" on.
+        line: String,
+    },
+    /// The guest died without a word.
+    Died {
+        /// What happened, as a clause: "triple fault", "KVM internal error 1".
+        cause: String,
+        /// The processor it happened on.
+        cpu: u8,
+        /// Its instruction pointer, if it could be read.
+        rip: Option<u64>,
+    },
+    /// The person at the terminal ended the run with the escape key.
+    Quit,
+    /// A signal ended the run.
+    Signal(u8),
+}
+
+impl Verdict {
+    /// The exit status that tells it.
+    pub fn status(&self) -> ExitStatus {
+        match self {
+            Self::PoweredOff | Self::Restarted | Self::Halted | Self::Quit => ExitStatus::Success,
+            Self::DebugExit(value) => ExitStatus::Guest(*value),
+            Self::TimedOut(_) => ExitStatus::TimedOut,
+            Self::Panicked { .. } => ExitStatus::Panicked,
+            Self::Died { .. } => ExitStatus::Died,
+            Self::Signal(number) => ExitStatus::Signal(*number),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PoweredOff => f.write_str("the guest powered off"),
+            Self::Restarted => f.write_str("the guest asked for a restart, which ends the run"),
+            Self::Halted => f.write_str("the guest halted for good"),
+            Self::DebugExit(value) => write!(f, "the guest ended with status {value}"),
+            Self::TimedOut(after) => {
+                write!(f, "the run timed out after {}", humantime::format_duration(*after))
+            }
+            Self::Panicked { line } => write!(f, "the guest kernel died: {line}"),
+            Self::Died { cause, cpu, rip } => {
+                write!(f, "the guest died without a word: {cause} on processor {cpu}")?;
+                match rip {
+                    Some(rip) => write!(f, " at RIP {rip:#x}"),
+                    None => f.write_str(", its RIP could not be read"),
+                }
+            }
+            Self::Quit => f.write_str("the run was ended from the terminal"),
+            Self::Signal(number) => write!(f, "the run was ended by {}", SignalName(*number)),
+        }
+    }
+}
+
+struct SignalName(u8);
+
+impl fmt::Display for SignalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("SIGHUP"),
+            2 => f.write_str("SIGINT"),
+            3 => f.write_str("SIGQUIT"),
+            15 => f.write_str("SIGTERM"),
+            number => write!(f, "signal {number}"),
+        }
+    }
+}
+
+/// An error and its causes on one line: `message: cause: cause`.
+///
+/// A cause that its parent's message already ends with is said once.
+pub struct Chain<'a>(pub &'a dyn std::error::Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = plain(self.0);
+        f.write_str(&said)?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            let text = plain(cause);
+            if !said.ends_with(&text) {
+                write!(f, ": {text}")?;
+            }
+            said = text;
+            next = cause.source();
+        }
+        Ok(())
+    }
+}
+
+/// The error's sentence on one line, without the error number that the
+/// standard library adds to the operating system's own words.
+fn plain(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
+    let text = match text.rsplit_once(" (os error ") {
+        Some((words, number)) if number.trim_end_matches(')').parse::<i32>().is_ok() => words,
+        _ => text.as_str(),
+    };
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
