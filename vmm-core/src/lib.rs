@@ -8,5 +8,6 @@ pub mod arch;
 pub mod bus;
 pub mod event;
 pub mod irq;
+pub mod kvm;
 pub mod mem;
 pub mod sys;

@@ -11,10 +11,7 @@ fn ram_goes_round_the_mmio_gap() {
     assert_eq!(plan(3 * GIB), [RamRegion { base: 0, size: LOW_RAM_END }]);
     assert_eq!(
         plan(6 * GIB),
-        [
-            RamRegion { base: 0, size: LOW_RAM_END },
-            RamRegion { base: HIGH_RAM, size: 3 * GIB }
-        ]
+        [RamRegion { base: 0, size: LOW_RAM_END }, RamRegion { base: HIGH_RAM, size: 3 * GIB }]
     );
 }
 

@@ -1,0 +1,17 @@
+//! KVM behind safe types: the system, a VM, its vCPUs and interrupt lines.
+//!
+//! Source: the kernel's Documentation/virt/kvm/api.rst.
+
+mod exit;
+mod irqfd;
+mod kick;
+mod system;
+mod vcpu;
+mod vm;
+
+pub use exit::{Exit, Failure};
+pub use irqfd::IrqfdLine;
+pub use kick::ImmediateExit;
+pub use system::{System, SystemError};
+pub use vcpu::{Vcpu, VcpuError};
+pub use vm::{Vm, VmError};

@@ -1,0 +1,135 @@
+#![expect(unsafe_code, reason = "memory slots hand host addresses to KVM")]
+
+use std::io;
+
+use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, kvm_pit_config, kvm_userspace_memory_region};
+use kvm_ioctls::{Cap, IoEventAddress, Kvm, VmFd};
+use vm_memory::{GuestMemory, GuestMemoryRegion};
+use vmm_sys_util::eventfd::EventFd;
+
+use super::{Vcpu, VcpuError};
+use crate::arch::x86_64::layout::{KVM_IDENTITY_MAP, KVM_TSS};
+use crate::mem::GuestRam;
+
+/// Why KVM refused to set up a VM.
+#[derive(Debug, thiserror::Error)]
+#[error("KVM refuses to {what}")]
+pub struct VmError {
+    /// What was asked, as a verb.
+    pub what: &'static str,
+    /// What the host said.
+    pub source: io::Error,
+}
+
+fn refused(what: &'static str) -> impl FnOnce(kvm_ioctls::Error) -> VmError {
+    move |e| VmError { what, source: e.into() }
+}
+
+/// A virtual machine.
+pub struct Vm {
+    fd: VmFd,
+    /// Keeps the mappings alive that the memory slots name.
+    ram: Option<GuestRam>,
+}
+
+impl Vm {
+    pub(super) fn create(kvm: &Kvm) -> Result<Self, VmError> {
+        // KVM_CREATE_VM is interruptible: a signal is no reason to give up.
+        loop {
+            match kvm.create_vm() {
+                Ok(fd) => return Ok(Self { fd, ram: None }),
+                Err(e) if e.errno() == libc::EINTR => {}
+                Err(e) => return Err(refused("create a VM")(e)),
+            }
+        }
+    }
+
+    /// Gives the VM its RAM. To be called once, before
+    /// [`Vm::create_interrupt_chip`]: after it the first slot costs 6 ms.
+    ///
+    /// # Errors
+    /// If KVM refuses a slot.
+    pub fn set_ram(&mut self, ram: &GuestRam) -> Result<(), VmError> {
+        assert!(self.ram.is_none(), "a VM gets its RAM once");
+        self.ram = Some(ram.clone());
+        for (slot, region) in (0..).zip(ram.iter()) {
+            let slot = kvm_userspace_memory_region {
+                slot,
+                flags: 0,
+                guest_phys_addr: region.start_addr().0,
+                memory_size: region.len(),
+                userspace_addr: region.as_ptr() as u64,
+            };
+            // SAFETY: the region is mapped for as long as `self.ram` lives.
+            // `Vm` drops `fd` before `ram`, and every vCPU keeps the kernel's
+            // VM, but runs only inside threads that are joined before.
+            unsafe { self.fd.set_user_memory_region(slot) }
+                .map_err(refused("give the VM its memory"))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the in-kernel interrupt controllers: I/O APIC, local APICs, PICs.
+    ///
+    /// # Errors
+    /// If KVM refuses.
+    pub fn create_interrupt_chip(&self) -> Result<(), VmError> {
+        let tss = usize::try_from(KVM_TSS).expect("below 4 GiB");
+        self.fd.set_tss_address(tss).map_err(refused("place its task state segment"))?;
+        self.fd
+            .set_identity_map_address(KVM_IDENTITY_MAP)
+            .map_err(refused("place its identity map"))?;
+        self.fd.create_irq_chip().map_err(refused("create the interrupt chip"))
+    }
+
+    /// Makes the in-kernel 8254 timer, for kernels that know no better clock.
+    ///
+    /// # Errors
+    /// If KVM refuses.
+    pub fn create_timer(&self) -> Result<(), VmError> {
+        let config = kvm_pit_config { flags: KVM_PIT_SPEAKER_DUMMY, ..Default::default() };
+        self.fd.create_pit2(config).map_err(refused("create the 8254 timer"))
+    }
+
+    /// Makes vCPU number `id`, which is also its APIC id.
+    ///
+    /// # Errors
+    /// If KVM refuses, for one because the host's limit is reached.
+    pub fn create_vcpu(&self, id: u8) -> Result<Vcpu, VcpuError> {
+        let fd = self.fd.create_vcpu(u64::from(id)).map_err(|e| VcpuError {
+            id,
+            what: "be created",
+            source: e.into(),
+        })?;
+        Vcpu::new(fd, id, self.fd.run_size())
+    }
+
+    /// Lets writes to `event` raise interrupt `gsi`, without going through us.
+    ///
+    /// # Errors
+    /// If KVM refuses.
+    pub fn attach_irq(&self, event: &EventFd, gsi: u32) -> Result<(), VmError> {
+        self.fd.register_irqfd(event, gsi).map_err(refused("attach an interrupt"))
+    }
+
+    /// Lets a 4-byte guest write of `value` to `addr` signal `event`, without
+    /// an exit to us.
+    ///
+    /// # Errors
+    /// If KVM refuses, for one because the address is taken.
+    pub fn attach_doorbell(&self, event: &EventFd, addr: u64, value: u32) -> Result<(), VmError> {
+        self.fd
+            .register_ioevent(event, &IoEventAddress::Mmio(addr), value)
+            .map_err(refused("attach a doorbell"))
+    }
+
+    /// How many vCPUs the host allows.
+    pub fn max_vcpus(&self) -> usize {
+        usize::try_from(self.fd.check_extension_int(Cap::MaxVcpus)).unwrap_or(0)
+    }
+
+    /// Whether local APICs have the TSC deadline timer.
+    pub fn has_tsc_deadline(&self) -> bool {
+        self.fd.check_extension(Cap::TscDeadlineTimer)
+    }
+}
