@@ -10,4 +10,6 @@ pub mod event;
 pub mod irq;
 pub mod kvm;
 pub mod mem;
+pub mod ratelimit;
 pub mod sys;
+pub mod vcpu;

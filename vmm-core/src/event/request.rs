@@ -2,6 +2,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::kvm::Failure;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 /// What the guest, through a device, asks of the whole machine.
@@ -17,6 +18,34 @@ pub enum MachineRequest {
     PowerOff,
     /// End the run with this exit status (isa-debug-exit).
     Exit(u8),
+    /// A vCPU took a triple fault.
+    TripleFault {
+        /// The vCPU's number.
+        cpu: u8,
+        /// Where, unless the host's KVM has reset the vCPU with it (on AMD).
+        rip: Option<u64>,
+    },
+    /// KVM cannot run a vCPU any further.
+    VcpuFailed {
+        /// The vCPU's number.
+        cpu: u8,
+        /// Where, if it can be read.
+        rip: Option<u64>,
+        /// Why.
+        failure: Failure,
+    },
+    /// The host failed us; `why` is a sentence.
+    HostFailed {
+        /// What failed and why.
+        why: String,
+    },
+    /// The user typed the escape key: end the run.
+    Quit,
+    /// A thread of ours panicked: end the run and name it.
+    ThreadFailed {
+        /// The thread's name.
+        name: String,
+    },
 }
 
 /// Carries [`MachineRequest`]s from any thread to the event loop.

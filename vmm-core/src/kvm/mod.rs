@@ -5,13 +5,17 @@
 mod exit;
 mod irqfd;
 mod kick;
+mod probe;
 mod system;
+#[cfg(test)]
+mod tests;
 mod vcpu;
 mod vm;
 
 pub use exit::{Exit, Failure};
 pub use irqfd::IrqfdLine;
 pub use kick::ImmediateExit;
+pub use probe::{Capability, HostKind};
 pub use system::{System, SystemError};
 pub use vcpu::{Vcpu, VcpuError};
 pub use vm::{Vm, VmError};

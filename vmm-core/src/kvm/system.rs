@@ -85,4 +85,9 @@ impl System {
     pub fn create_vm(&self) -> Result<Vm, VmError> {
         Vm::create(&self.fd)
     }
+
+    /// What KVM_CHECK_EXTENSION says: 0 for absent, else 1 or a number.
+    pub(super) fn extension(&self, cap: kvm_ioctls::Cap) -> i32 {
+        self.fd.check_extension_int(cap)
+    }
 }

@@ -1,6 +1,9 @@
 //! Safe wrappers over what the host's kernel offers.
 
 mod iovec;
+pub mod probe;
+pub mod signal;
+pub mod terminal;
 #[cfg(test)]
 mod tests;
 

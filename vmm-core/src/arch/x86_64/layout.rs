@@ -3,11 +3,11 @@
 //! ```text
 //! guest-physical memory                        ports
 //! 0000_0000  RAM                               0060, 0064  i8042 (reset only)
-//!   0000_0500    GDT                           00f4        isa-debug-exit
-//!   0000_6000    PVH start info, modules       03f8..0400  serial port COM1
-//!   0000_7000    zero page (boot_params)       0600..0608  ACPI sleep registers
-//!   0000_9000    page tables (3 or 6 pages)    0cf9        reset control
-//!   0002_0000    kernel command line
+//!   0000_0500    GDT                           0070..0072  CMOS clock
+//!   0000_6000    PVH start info, modules       00f4..00f8  isa-debug-exit
+//!   0000_7000    zero page (boot_params)       03f8..0400  serial port COM1
+//!   0000_9000    page tables (3 or 6 pages)    0600..0602  ACPI sleep registers
+//!   0002_0000    kernel command line           0cf9        reset control
 //!   0009_fc00  end of low memory, EBDA
 //!   000e_0000    ACPI tables, RSDP first
 //!   0010_0000    high memory: kernel; initrd at the top of low RAM
@@ -66,12 +66,16 @@ pub const HIGH_RAM: u64 = 0x1_0000_0000;
 pub const I8042_DATA: u64 = 0x60;
 /// i8042 command and status port.
 pub const I8042_COMMAND: u64 = 0x64;
+/// CMOS index port; the data port follows it.
+pub const CMOS: u64 = 0x70;
 /// isa-debug-exit: a byte written here ends the run with that status.
 pub const DEBUG_EXIT: u64 = 0xf4;
 /// First serial port, eight registers.
 pub const SERIAL: u64 = 0x3f8;
 /// ACPI sleep control register; the status register follows it.
 pub const ACPI_SLEEP: u64 = 0x600;
+/// Sleep type that means soft off (S5) there: the value of `\_S5` in ACPI.
+pub const ACPI_S5_SLEEP_TYPE: u8 = 5;
 /// Reset control register of PC chipsets.
 pub const RESET_CONTROL: u64 = 0xcf9;
 

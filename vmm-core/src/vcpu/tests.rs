@@ -1,0 +1,121 @@
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use vm_memory::{Bytes, GuestAddress};
+use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
+
+use super::*;
+use crate::arch::x86_64::{EntryPoint, regs};
+use crate::bus::Bus;
+use crate::event::{MachineRequest, RequestSender};
+use crate::kvm::{System, Vcpu, Vm};
+use crate::mem::{allocate, plan};
+
+const CODE: u64 = 0x8000;
+
+/// A machine with 64 KiB of RAM and one vCPU in protected mode at `code`.
+fn machine(code: &[u8]) -> (Vm, Vcpu, RunContext) {
+    let ram = allocate(&plan(0x1_0000)).unwrap();
+    ram.write_slice(code, GuestAddress(CODE)).unwrap();
+    let mut vm = System::open().expect("these tests need /dev/kvm").create_vm().unwrap();
+    vm.set_ram(&ram).unwrap();
+    vm.create_interrupt_chip().unwrap();
+    let vcpu = vm.create_vcpu(0).unwrap();
+    let entry = EntryPoint::Pvh { rip: CODE, start_info: 0 };
+    let (regs, sregs) = regs::enter(&ram, entry, vcpu.sregs().unwrap()).unwrap();
+    vcpu.set_sregs(&sregs).unwrap();
+    vcpu.set_regs(&regs).unwrap();
+    let context = RunContext {
+        ports: Arc::new(Bus::new()),
+        mmio: Arc::new(Bus::new()),
+        requests: RequestSender::new().unwrap(),
+        control: Arc::new(Control::new()),
+    };
+    (vm, vcpu, context)
+}
+
+/// Runs `code` until it asks for something of the machine.
+fn first_request(code: &[u8]) -> MachineRequest {
+    let (_vm, vcpu, context) = machine(code);
+    let thread = VcpuThread::spawn(vcpu, context.clone()).unwrap();
+    context.control.set(Desired::Running);
+    await_request(&context.requests);
+    thread.stop().unwrap();
+    context.requests.first().unwrap()
+}
+
+/// Blocks until something is asked, with a deadline far away.
+fn await_request(requests: &RequestSender) {
+    let epoll = Epoll::new().unwrap();
+    let event = EpollEvent::new(EventSet::IN, 0);
+    epoll.ctl(ControlOperation::Add, requests.wake().as_raw_fd(), event).unwrap();
+    let ready = epoll.wait(60_000, &mut [EpollEvent::default()]).unwrap();
+    assert_eq!(ready, 1, "the guest asked for nothing within a minute");
+}
+
+#[test]
+fn a_spinning_vcpu_is_stopped_by_a_kick() {
+    let (_vm, vcpu, context) = machine(&[0xeb, 0xfe]); // jmp .
+    let thread = VcpuThread::spawn(vcpu, context.clone()).unwrap();
+    context.control.set(Desired::Running);
+    thread.stop().unwrap();
+    assert_eq!(context.control.desired(), Desired::Stopped);
+    context.control.set(Desired::Running);
+    assert_eq!(context.control.desired(), Desired::Stopped, "nothing follows a stop");
+}
+
+#[test]
+fn a_vcpu_that_never_ran_is_stopped() {
+    let (_vm, vcpu, context) = machine(&[0xf4]);
+    drop(VcpuThread::spawn(vcpu, context).unwrap());
+}
+
+#[test]
+fn a_vcpu_pauses_and_goes_on() {
+    let (_vm, vcpu, context) = machine(&[0xeb, 0xfe]);
+    let thread = VcpuThread::spawn(vcpu, context.clone()).unwrap();
+    for _ in 0..100 {
+        context.control.set(Desired::Running);
+        context.control.set(Desired::Paused);
+        thread.kick();
+        context.control.await_waiting(1);
+        assert_eq!(context.control.waiting(), 1);
+    }
+    thread.stop().unwrap();
+}
+
+#[test]
+fn a_triple_fault_is_reported() {
+    let request = first_request(&[0x0f, 0x0b]); // ud2, without an IDT
+    assert!(matches!(request, MachineRequest::TripleFault { cpu: 0, .. }), "{request:?}");
+}
+
+#[test]
+fn halting_with_interrupts_masked_is_found_by_a_probe() {
+    let (_vm, vcpu, context) = machine(&[0xfa, 0xf4, 0xeb, 0xfd]); // cli; hlt; jmp hlt
+    let thread = VcpuThread::spawn(vcpu, context.clone()).unwrap();
+    context.control.set(Desired::Running);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !thread.was_halted() {
+        assert!(Instant::now() < deadline, "the halt was never found");
+        thread.probe();
+        // A probe keeps the vCPU out of the guest for a moment: probing
+        // without pause, it would never get to its halt.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    thread.stop().unwrap();
+}
+
+#[test]
+fn halting_with_interrupts_enabled_is_not_for_good() {
+    let (_vm, vcpu, context) = machine(&[0xfb, 0xf4, 0xeb, 0xfd]); // sti; hlt; jmp hlt
+    let thread = VcpuThread::spawn(vcpu, context.clone()).unwrap();
+    context.control.set(Desired::Running);
+    for _ in 0..50 {
+        thread.probe();
+        std::thread::sleep(Duration::from_millis(1));
+        assert!(!thread.was_halted());
+    }
+    thread.stop().unwrap();
+}

@@ -1,0 +1,97 @@
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::run::{Signals, run};
+use super::{Desired, RunContext};
+use crate::event::{MachineRequest, Worker, WorkerPanic, WorkerSpec};
+use crate::kvm::{Vcpu, VcpuError};
+
+/// Enough for the exit handlers; what is not touched costs nothing.
+const STACK_SIZE: usize = 256 << 10;
+
+/// Why a vCPU's thread cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The vCPU cannot be made interruptible.
+    #[error(transparent)]
+    Vcpu(#[from] VcpuError),
+    /// The host gives no thread.
+    #[error("the host gives no thread for vCPU {id}")]
+    Thread {
+        /// The vCPU's number.
+        id: u8,
+        /// What the host said.
+        source: io::Error,
+    },
+}
+
+/// The thread of one vCPU, named `vcpuN`. It waits until
+/// [`super::Control`] says that the machine runs, and ends when that says it
+/// stopped; dropping it stops the machine, too.
+pub struct VcpuThread {
+    worker: Worker<()>,
+    signals: Arc<Signals>,
+}
+
+impl VcpuThread {
+    /// Starts the thread, waiting.
+    ///
+    /// # Errors
+    /// A [`SpawnError`] if the host is out of threads or mappings.
+    pub fn spawn(mut vcpu: Vcpu, context: RunContext) -> Result<Self, SpawnError> {
+        let id = vcpu.id();
+        let signals = Arc::new(Signals {
+            immediate_exit: vcpu.immediate_exit()?,
+            probe: AtomicBool::new(false),
+            halted: AtomicBool::new(false),
+        });
+        let (control, leave) = (Arc::clone(&context.control), Arc::clone(&signals));
+        let spec = WorkerSpec {
+            name: format!("vcpu{id}"),
+            stack: STACK_SIZE,
+            wake: Box::new(move || {
+                control.set(Desired::Stopped);
+                leave.immediate_exit.set(true);
+            }),
+            requests: context.requests.clone(),
+        };
+        let theirs = Arc::clone(&signals);
+        let worker = Worker::spawn(spec, move |_| {
+            if let Err(error) = run(&mut vcpu, &theirs, &context) {
+                let why = format!("{error}: {}", error.source);
+                context.requests.send(MachineRequest::HostFailed { why });
+            }
+        })
+        .map_err(|source| SpawnError::Thread { id, source })?;
+        worker.start();
+        Ok(Self { worker, signals })
+    }
+
+    /// Makes the vCPU leave the guest and look at [`super::Control`].
+    pub fn kick(&self) {
+        self.signals.immediate_exit.set(true);
+        self.worker.kick();
+    }
+
+    /// Asks the vCPU to find out whether it has halted for good; a later
+    /// [`VcpuThread::was_halted`] gives the answer.
+    pub fn probe(&self) {
+        self.signals.probe.store(true, Ordering::Release);
+        self.kick();
+    }
+
+    /// Whether the last probe found that only an NMI or a reset can wake it.
+    pub fn was_halted(&self) -> bool {
+        self.signals.halted.load(Ordering::Acquire)
+    }
+
+    /// Stops the machine's vCPUs and joins this one's thread.
+    ///
+    /// # Errors
+    /// If the thread panicked.
+    pub fn stop(self) -> Result<(), WorkerPanic> {
+        self.worker.stop().map(drop)
+    }
+}
