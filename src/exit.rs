@@ -4,6 +4,9 @@ use std::fmt;
 use std::process::ExitCode;
 use std::time::Duration;
 
+#[cfg(test)]
+mod tests;
+
 /// The exit statuses of `kiln`: the whole table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
@@ -74,7 +77,8 @@ pub enum Verdict {
         /// Its instruction pointer, if it could be read.
         rip: Option<u64>,
     },
-    /// The person at the terminal ended the run with the escape key.
+    /// The person at the terminal ended the run with the escape key, which
+    /// counts as an interrupt.
     Quit,
     /// A signal ended the run.
     Signal(u8),
@@ -84,11 +88,12 @@ impl Verdict {
     /// The exit status that tells it.
     pub fn status(&self) -> ExitStatus {
         match self {
-            Self::PoweredOff | Self::Restarted | Self::Halted | Self::Quit => ExitStatus::Success,
+            Self::PoweredOff | Self::Restarted | Self::Halted => ExitStatus::Success,
             Self::DebugExit(value) => ExitStatus::Guest(*value),
             Self::TimedOut(_) => ExitStatus::TimedOut,
             Self::Panicked { .. } => ExitStatus::Panicked,
             Self::Died { .. } => ExitStatus::Died,
+            Self::Quit => ExitStatus::Signal(SIGINT),
             Self::Signal(number) => ExitStatus::Signal(*number),
         }
     }
@@ -118,13 +123,16 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// Number of the signal that Ctrl-C sends.
+const SIGINT: u8 = 2;
+
 struct SignalName(u8);
 
 impl fmt::Display for SignalName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             1 => f.write_str("SIGHUP"),
-            2 => f.write_str("SIGINT"),
+            SIGINT => f.write_str("SIGINT"),
             3 => f.write_str("SIGQUIT"),
             15 => f.write_str("SIGTERM"),
             number => write!(f, "signal {number}"),

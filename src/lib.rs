@@ -2,5 +2,8 @@
 //!
 //! The library exists for the `kiln` binary and for `tests/`.
 
+pub mod check;
+pub mod cli;
 pub mod config;
 pub mod exit;
+pub mod logging;

@@ -1,3 +1,89 @@
-//! The `kiln` command.
+//! The `kiln` command: parse, run, say how it ended.
 
-fn main() {}
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use kiln::cli::{self, CheckArgs, Command, RunArgs, Usage};
+use kiln::config::HostLimits;
+use kiln::exit::{Chain, ExitStatus, Verdict};
+use kiln::logging::{self, Prefix};
+
+/// Where Linux systems keep their kernels.
+const BOOT: &str = "/boot";
+
+// The standard library has opened /dev/null for each of the descriptors 0 to
+// 2 that was closed, so none of ours can land there, and it ignores SIGPIPE.
+fn main() -> ExitCode {
+    logging::install_panic_hook(vmm_core::sys::terminal::restore);
+    let status = match cli::parse(std::env::args_os()) {
+        Ok(args) => match args.command {
+            Command::Run(args) => run(*args),
+            Command::Check(args) => check(&args),
+        },
+        Err(usage) => explain(&usage),
+    };
+    status.into()
+}
+
+/// Boots, runs, and says in a line how it ended.
+fn run(args: RunArgs) -> ExitStatus {
+    let prefix = Prefix::new(args.name.clone());
+    match start(args, &prefix) {
+        Ok(verdict) => {
+            logging::say(&prefix, &verdict);
+            verdict.status()
+        }
+        Err(Failure { status, error }) => {
+            logging::say(&prefix, Chain(error.as_ref()));
+            status
+        }
+    }
+}
+
+/// What to say and which status to end with when nothing ran.
+struct Failure {
+    status: ExitStatus,
+    error: Box<dyn Error>,
+}
+
+/// Most errors are the host's.
+impl<E: Into<Box<dyn Error>>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { status: ExitStatus::Failed, error: error.into() }
+    }
+}
+
+fn start(args: RunArgs, prefix: &Prefix) -> Result<Verdict, Failure> {
+    logging::start(prefix.clone(), args.log_file.as_deref(), args.verbose)?;
+    let config = args
+        .resolve(Path::new(BOOT))
+        .map_err(|error| Failure { status: error.status(), error: error.into() })?;
+    HostLimits::read()?.admit(config.memory)?;
+    Err("this build has no machine yet".into())
+}
+
+/// Prints what clap has to say: answers to stdout, errors to stderr.
+fn explain(usage: &Usage) -> ExitStatus {
+    match usage {
+        Usage::Answer(text) => print(text),
+        Usage::Wrong(sentence) => logging::say(&Prefix::new(None), sentence.trim_end()),
+    }
+    usage.status()
+}
+
+fn check(args: &CheckArgs) -> ExitStatus {
+    let report = kiln::check::run();
+    if args.json {
+        print(&format!("{}\n", report.to_json()))
+    } else {
+        print(&report.to_string())
+    }
+    report.status()
+}
+
+/// Writes to stdout; whoever closed it does not want to know.
+fn print(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+}

@@ -11,7 +11,7 @@ pub struct HostLimits {
 
 /// More was asked for than the host has.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("--memory {asked}: this host has {} with its swap", .has.rounded())]
+#[error("--memory {asked}: this host has only {}, swap included", .has.rounded())]
 pub struct OverLimit {
     /// What was asked for.
     pub asked: MemorySize,

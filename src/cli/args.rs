@@ -1,0 +1,109 @@
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{ArgAction, Parser, Subcommand};
+
+use crate::config::{Console, CpuCount, DiskConfig, MemorySize, NetConfig, Timeout, VmName};
+
+/// The command line as typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kiln",
+    version,
+    about = "Runs virtual machines on KVM",
+    disable_help_subcommand = true
+)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Boot a kernel and run it until it ends
+    Run(Box<RunArgs>),
+    /// Say what this host can do, and what to do about what it cannot
+    Check(CheckArgs),
+}
+
+/// Arguments of `kiln check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// Print one JSON object instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `kiln run`.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// bzImage, ELF or Multiboot image [default: newest readable /boot/vmlinuz-*]
+    #[arg(short, long, value_name = "PATH")]
+    pub kernel: Option<PathBuf>,
+
+    /// Initial RAM disk; several are concatenated
+    #[arg(short, long = "initrd", value_name = "PATH")]
+    pub initrds: Vec<PathBuf>,
+
+    /// Kernel command line instead of the default: console=ttyS0 reboot=k panic=-1,
+    /// and root=/dev/vda rw with a disk and no initrd
+    #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
+    pub cmdline: Option<String>,
+
+    /// Add to the command line, before any ` -- `
+    #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
+    pub append: Vec<String>,
+
+    /// Virtual processors, 1 to 254
+    #[arg(short, long, value_name = "N", default_value_t = CpuCount::DEFAULT, allow_hyphen_values = true)]
+    pub cpus: CpuCount,
+
+    /// Guest memory, with K, M or G
+    #[arg(short, long, value_name = "SIZE", default_value_t = MemorySize::DEFAULT, allow_hyphen_values = true)]
+    pub memory: MemorySize,
+
+    /// Raw image or block device as a disk; repeatable (a comma in PATH is doubled)
+    #[arg(short, long = "disk", value_name = "PATH[,readonly][,id=NAME]",
+        value_parser = os(DiskConfig::parse))]
+    pub disks: Vec<DiskConfig>,
+
+    /// Network interface on a tap, which is created if that is permitted; repeatable
+    #[arg(short, long = "net", value_name = "tap=NAME[,mac=ADDRESS]",
+        value_parser = os(NetConfig::parse))]
+    pub nets: Vec<NetConfig>,
+
+    /// Where the serial console goes
+    #[arg(long, value_name = "stdio|off|file=PATH", default_value = "stdio",
+        value_parser = os(Console::parse))]
+    pub console: Console,
+
+    /// Name of the machine in logs and threads
+    #[arg(long)]
+    pub name: Option<VmName>,
+
+    /// End the run after this time, as 30s or 5m, with status 124
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+    pub timeout: Option<Timeout>,
+
+    /// Log here instead of to stderr
+    #[arg(long, value_name = "PATH")]
+    pub log_file: Option<PathBuf>,
+
+    /// Log more: -v what happens, -vv details
+    #[arg(short, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// A parser for values that may hold any bytes, as paths do.
+fn os<T, E>(
+    parse: impl Fn(&std::ffi::OsStr) -> Result<T, E> + Clone + Send + Sync + 'static,
+) -> impl TypedValueParser<Value = T>
+where
+    T: Clone + Send + Sync + 'static,
+    E: Into<Box<dyn std::error::Error + Send + Sync + 'static>>,
+{
+    OsStringValueParser::new().try_map(move |value: OsString| parse(&value))
+}

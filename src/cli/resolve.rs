@@ -1,0 +1,63 @@
+use std::path::Path;
+
+use super::RunArgs;
+use crate::config::{
+    ConfigError, NoKernel, VmConfig, append_cmdline, default_cmdline, newest_kernel,
+};
+use crate::exit::ExitStatus;
+
+/// Why the arguments describe no machine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArgsError {
+    /// No kernel was named, and there is none to take instead.
+    #[error(transparent)]
+    Kernel(#[from] NoKernel),
+    /// Parts do not go together.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl ArgsError {
+    /// The exit status: a missing kernel is the host's fault, the rest the
+    /// command line's.
+    pub fn status(&self) -> ExitStatus {
+        match self {
+            Self::Kernel(_) => ExitStatus::Failed,
+            Self::Config(_) => ExitStatus::Usage,
+        }
+    }
+}
+
+impl RunArgs {
+    /// Resolves what was left out and checks what belongs together. `boot` is
+    /// the folder with the host's kernels.
+    ///
+    /// # Errors
+    /// [`ArgsError`] names the option and the reason.
+    pub fn resolve(self, boot: &Path) -> Result<VmConfig, ArgsError> {
+        let kernel = match self.kernel {
+            Some(path) => path,
+            None => newest_kernel(boot)?,
+        };
+        let mut cmdline =
+            self.cmdline.unwrap_or_else(|| default_cmdline(&self.disks, !self.initrds.is_empty()));
+        for extra in &self.append {
+            cmdline = append_cmdline(&cmdline, extra);
+        }
+        let config = VmConfig {
+            name: self.name,
+            kernel,
+            cmdline,
+            initrds: self.initrds,
+            cpus: self.cpus,
+            memory: self.memory,
+            disks: self.disks,
+            nets: self.nets,
+            console: self.console,
+            timeout: self.timeout,
+        };
+        config.check()?;
+        Ok(config)
+    }
+}

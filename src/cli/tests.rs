@@ -1,0 +1,106 @@
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::*;
+use crate::config::VmConfig;
+use crate::exit::ExitStatus;
+
+fn parsed(words: &[&str]) -> Result<Args, Usage> {
+    parse(["kiln"].iter().chain(words).map(OsString::from))
+}
+
+fn config(words: &[&str]) -> VmConfig {
+    let words: Vec<_> = ["run", "-k", "vmlinux"].iter().chain(words).copied().collect();
+    match parsed(&words).unwrap().command {
+        Command::Run(args) => args.resolve(Path::new("nowhere")).unwrap(),
+        Command::Check(_) => unreachable!("`run` was parsed"),
+    }
+}
+
+fn wrong(words: &[&str]) -> String {
+    match parsed(words) {
+        Err(Usage::Wrong(text)) => text,
+        other => panic!("{words:?} gave {other:?}"),
+    }
+}
+
+#[test]
+fn the_command_line_definition_is_consistent() {
+    use clap::CommandFactory;
+    Args::command().debug_assert();
+}
+
+#[test]
+fn a_kernel_is_enough() {
+    let config = config(&[]);
+    assert_eq!(config.cmdline, "console=ttyS0 reboot=k panic=-1");
+    assert_eq!((config.cpus.get(), config.memory.bytes()), (1, 512 << 20));
+    assert!(config.disks.is_empty() && config.nets.is_empty() && config.timeout.is_none());
+}
+
+#[test]
+fn the_first_disk_is_root_unless_there_is_an_initrd() {
+    let line = |words: &[&str]| config(words).cmdline;
+    assert!(line(&["-d", "a.img"]).ends_with(" root=/dev/vda rw"));
+    assert!(line(&["-d", "a.img,readonly", "-d", "b.img"]).ends_with(" root=/dev/vda ro"));
+    assert!(!line(&["-d", "a.img", "-i", "initrd"]).contains("root="));
+}
+
+#[test]
+fn cmdline_replaces_and_append_adds_before_the_init_part() {
+    assert_eq!(config(&["--cmdline", ""]).cmdline, "");
+    assert_eq!(config(&["--cmdline", "a  b "]).cmdline, "a  b ");
+    assert_eq!(
+        config(&["--cmdline", "a -- -x", "--append", "b", "--append", "-c"]).cmdline,
+        "a b -c -- -x"
+    );
+}
+
+#[test]
+fn initrds_and_disks_keep_their_order() {
+    let config = config(&["-i", "1", "--initrd", "2", "-d", "x,id=one", "--disk=y,,z,readonly"]);
+    assert_eq!(config.initrds, [Path::new("1"), Path::new("2")]);
+    assert_eq!(config.disks[0].id.as_ref().unwrap().as_str(), "one");
+    assert_eq!(config.disks[1].path, Path::new("y,z"));
+    assert!(config.disks[1].readonly);
+}
+
+#[test]
+fn parts_that_clash_are_a_usage_error() {
+    let args = match parsed(&["run", "-k", "x", "-n", "tap=t0", "-n", "tap=t0"]).unwrap().command {
+        Command::Run(args) => args,
+        Command::Check(_) => unreachable!("`run` was parsed"),
+    };
+    let error = args.resolve(Path::new("nowhere")).unwrap_err();
+    assert_eq!(error.status(), ExitStatus::Usage);
+    assert_eq!(error.to_string(), "--net: two interfaces use the tap t0");
+}
+
+#[test]
+fn without_a_kernel_the_host_must_have_one() {
+    let args = match parsed(&["run"]).unwrap().command {
+        Command::Run(args) => args,
+        Command::Check(_) => unreachable!("`run` was parsed"),
+    };
+    let error = args.resolve(Path::new("nowhere")).unwrap_err();
+    assert_eq!(error.status(), ExitStatus::Failed);
+}
+
+#[test]
+fn what_is_wrong_is_one_sentence() {
+    assert_eq!(
+        wrong(&["run", "--memroy", "1G"]),
+        "unexpected argument '--memroy' found; a similar argument exists: '--memory' (see --help)"
+    );
+    assert_eq!(wrong(&["run", "--cpus", "-1"]), "--cpus -1: a guest has 1 to 254 processors");
+    assert!(wrong(&["boot"]).starts_with("unrecognized subcommand 'boot'"));
+    assert!(wrong(&["run", "-k"]).contains("'--kernel <PATH>'"));
+    assert!(wrong(&[]).starts_with("a command is missing"));
+}
+
+#[test]
+fn help_is_an_answer() {
+    for words in [&["--help"][..], &["run", "--help"], &["--version"]] {
+        assert!(matches!(parsed(words), Err(Usage::Answer(_))), "{words:?}");
+    }
+}

@@ -1,0 +1,71 @@
+use std::error::Error;
+use std::io;
+
+use super::*;
+
+#[test]
+fn every_verdict_has_the_status_of_the_table() {
+    let died = Verdict::Died { cause: "triple fault".into(), cpu: 0, rip: Some(0x10_0000) };
+    let table = [
+        (Verdict::PoweredOff, 0),
+        (Verdict::Restarted, 0),
+        (Verdict::Halted, 0),
+        (Verdict::DebugExit(0), 0),
+        (Verdict::DebugExit(255), 255),
+        (Verdict::TimedOut(Duration::from_secs(30)), 124),
+        (Verdict::Panicked { line: String::new() }, 126),
+        (died, 127),
+        (Verdict::Quit, 130),
+        (Verdict::Signal(15), 143),
+    ];
+    for (verdict, code) in table {
+        assert_eq!(verdict.status().code(), code, "{verdict:?}");
+    }
+    assert_eq!((ExitStatus::Usage.code(), ExitStatus::Failed.code()), (2, 125));
+}
+
+#[test]
+fn a_death_names_the_processor_and_its_instruction_pointer() {
+    let died = |rip| Verdict::Died { cause: "triple fault".into(), cpu: 3, rip }.to_string();
+    assert_eq!(
+        died(Some(0xfff0)),
+        "the guest died without a word: triple fault on processor 3 at RIP 0xfff0"
+    );
+    assert!(died(None).contains("could not be read"));
+}
+
+#[test]
+fn times_and_signals_are_said_as_people_write_them() {
+    assert_eq!(
+        Verdict::TimedOut(Duration::from_secs(90)).to_string(),
+        "the run timed out after 1m 30s"
+    );
+    assert_eq!(Verdict::Signal(15).to_string(), "the run was ended by SIGTERM");
+    assert_eq!(Verdict::Signal(35).to_string(), "the run was ended by signal 35");
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open {0}")]
+struct Outer(&'static str, #[source] Box<dyn Error>);
+
+#[test]
+fn a_chain_is_one_line_without_error_numbers() {
+    let cause = io::Error::from_raw_os_error(2);
+    let error = Outer("disk.img", cause.into());
+    assert_eq!(Chain(&error).to_string(), "cannot open disk.img: No such file or directory");
+
+    let lines = Outer("x", "two\n  lines".into());
+    assert_eq!(Chain(&lines).to_string(), "cannot open x: two lines");
+}
+
+#[test]
+fn a_cause_that_was_said_already_is_not_repeated() {
+    let error = Outer("a: no such file", "no such file".into());
+    assert_eq!(Chain(&error).to_string(), "cannot open a: no such file");
+}
+
+#[test]
+fn parentheses_of_the_message_itself_stay() {
+    let error = Outer("it", "gone (os error of some kind)".into());
+    assert_eq!(Chain(&error).to_string(), "cannot open it: gone (os error of some kind)");
+}

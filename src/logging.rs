@@ -1,0 +1,156 @@
+//! Where Kiln's own words go: log lines to stderr or a file, never to stdout,
+//! and one line about a bug of its own.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::panic::{self, PanicHookInfo};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use crate::config::VmName;
+
+#[cfg(test)]
+mod tests;
+
+/// Why the log file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("--log-file {path} cannot be written")]
+pub struct LogFileError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the host said.
+    pub source: io::Error,
+}
+
+/// The start of every line on stderr: `kiln: ` or `kiln[NAME]: `.
+#[derive(Clone, Debug)]
+pub struct Prefix(Option<VmName>);
+
+impl Prefix {
+    /// The prefix for the machine of that name.
+    pub fn new(name: Option<VmName>) -> Self {
+        Self(name)
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(name) => write!(f, "kiln[{name}]: "),
+            None => f.write_str("kiln: "),
+        }
+    }
+}
+
+/// Writes `text` and a line end to stderr in one piece. A closed stderr is
+/// nobody's error.
+pub fn say(prefix: &Prefix, text: impl fmt::Display) {
+    let _ = io::stderr().write_all(format!("{prefix}{text}\n").as_bytes());
+}
+
+/// Starts logging. `verbosity` is how often `-v` was given: 0 shows warnings,
+/// 1 what happens, 2 and more details.
+///
+/// # Errors
+/// [`LogFileError`] if `file` cannot be opened for appending.
+pub fn start(prefix: Prefix, file: Option<&Path>, verbosity: u8) -> Result<(), LogFileError> {
+    let target = match file {
+        None => Target::Stderr,
+        Some(path) => Target::File(Mutex::new(append_to(path)?)),
+    };
+    log::set_max_level(match verbosity {
+        0 => LevelFilter::Warn,
+        1 => LevelFilter::Info,
+        _ => LevelFilter::Debug,
+    });
+    // Fails only if there is a logger already, which then stays.
+    let _ = log::set_boxed_logger(Box::new(Logger { prefix, target }));
+    Ok(())
+}
+
+fn append_to(path: &Path) -> Result<File, LogFileError> {
+    File::options()
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(|source| LogFileError { path: path.to_owned(), source })
+}
+
+struct Logger {
+    prefix: Prefix,
+    target: Target,
+}
+
+enum Target {
+    Stderr,
+    File(Mutex<File>),
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let line = format!("{}{}: {}\n", self.prefix, level(record.level()), record.args());
+        // A log that cannot be written must not stop the guest.
+        let _ = match &self.target {
+            Target::Stderr => io::stderr().write_all(line.as_bytes()),
+            Target::File(file) => {
+                file.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes())
+            }
+        };
+    }
+
+    fn flush(&self) {}
+}
+
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    }
+}
+
+/// Makes a bug of Kiln's say one plain line, with the place for the report.
+///
+/// What ran before is still called by `also`, first: it puts the terminal
+/// back.
+pub fn install_panic_hook(also: fn()) {
+    panic::set_hook(Box::new(move |info| {
+        also();
+        say(&Prefix(None), bug_report(info));
+    }));
+}
+
+fn bug_report(info: &PanicHookInfo<'_>) -> String {
+    let current = thread::current();
+    let thread = current.name().unwrap_or("without a name");
+    let place = info.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
+    let payload = info.payload();
+    let text = match payload.downcast_ref::<&str>() {
+        Some(text) => text,
+        None => payload.downcast_ref::<String>().map_or("", String::as_str),
+    };
+    format!(
+        "internal error in thread {thread}{}: {}; please report it",
+        place.unwrap_or_default(),
+        words(text)
+    )
+}
+
+/// The first line of a message, up to where a value's debug form begins.
+fn words(text: &str) -> &str {
+    let line = text.lines().next().unwrap_or_default();
+    line.split(" {").next().unwrap_or_default().trim_end()
+}
