@@ -1,0 +1,14 @@
+//! The host's side of a guest's console: where its output goes, and what
+//! the output says about the guest.
+
+mod output;
+mod port;
+#[cfg(test)]
+mod tests;
+mod watch;
+mod writer;
+
+pub use output::Output;
+pub use port::InputPort;
+pub use watch::ConsoleFacts;
+pub use writer::{Sink, Writer};
