@@ -1,2 +1,6 @@
 //! Device models and the backends behind them.
 #![forbid(unsafe_code)]
+
+pub mod backend;
+pub mod legacy;
+pub mod virtio;

@@ -51,7 +51,7 @@ fn an_interrupt_driven_guest_waits_while_nobody_reads_and_then_goes_on() {
     let mut sent = 0;
     // 64 KiB fit in the pipe, 1 MiB may wait.
     while read(&mut serial, 5) & 0x60 == 0x60 {
-        serial.write(0, &[b'x']);
+        serial.write(0, b"x");
         sent += 1;
     }
     assert!((1 << 20..2 << 20).contains(&sent), "{sent}");

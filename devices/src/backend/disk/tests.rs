@@ -1,0 +1,135 @@
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use vm_memory::VolatileSlice;
+
+use super::*;
+
+struct Image {
+    _dir: tempfile::TempDir,
+    path: PathBuf,
+}
+
+fn image(len: usize) -> Image {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("image");
+    fs::write(&path, vec![0x11; len]).unwrap();
+    Image { _dir: dir, path }
+}
+
+fn refusal(path: &std::path::Path, read_only: bool) -> String {
+    RawDisk::open(path, read_only).unwrap_err().to_string()
+}
+
+#[test]
+fn an_image_is_read_and_written() {
+    let image = image(1024);
+    let mut disk = RawDisk::open(&image.path, false).unwrap();
+    assert_eq!((disk.size(), disk.is_read_only()), (1024, false));
+    let mut bytes = [7; 3];
+    assert_eq!(disk.write_at(&[VolatileSlice::from(&mut bytes[..])], 512).unwrap(), 3);
+    disk.flush().unwrap();
+    let mut back = [0; 4];
+    assert_eq!(disk.read_at(&[VolatileSlice::from(&mut back[..])], 512).unwrap(), 4);
+    assert_eq!(back, [7, 7, 7, 0x11]);
+    assert_eq!(fs::read(&image.path).unwrap()[512..516], back);
+}
+
+#[test]
+fn what_is_no_disk_image_is_refused_by_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    let shown = path.display();
+    assert_eq!(
+        refusal(path, false),
+        format!("disk image {shown} is a directory; give a raw image file or a block device")
+    );
+    assert!(refusal("/dev/null".as_ref(), true).contains("is a character device"));
+    let pipe = path.join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert!(refusal(&pipe, true).contains("is a pipe"));
+    let missing = path.join("missing");
+    assert_eq!(refusal(&missing, false), format!("disk image {shown}/missing does not exist"));
+}
+
+#[test]
+fn odd_sizes_are_refused() {
+    for len in [1, 511, 513] {
+        let image = image(len);
+        let path = image.path.display();
+        assert_eq!(
+            refusal(&image.path, true),
+            format!(
+                "disk image {path} is {len} bytes, not a multiple of 512; \
+                 `truncate -s %512 {path}` rounds it up"
+            )
+        );
+    }
+    assert!(refusal(&image(0).path, false).ends_with("is empty"));
+}
+
+#[test]
+fn one_writer_or_many_readers() {
+    let image = image(512);
+    let path = image.path.display();
+    let twice = format!(
+        "disk image {path} is in use by this same run, which names it twice; \
+         share it only if all use `,readonly`"
+    );
+    let writer = RawDisk::open(&image.path, false).unwrap();
+    assert_eq!(refusal(&image.path, false), twice);
+    assert_eq!(refusal(&image.path, true), twice);
+    drop(writer);
+    let reader = RawDisk::open(&image.path, true).unwrap();
+    let other = RawDisk::open(&image.path, true).unwrap();
+    assert_eq!(refusal(&image.path, false), twice);
+    drop((reader, other));
+    RawDisk::open(&image.path, false).unwrap();
+}
+
+/// A child that holds the lock until it is killed: this same test program.
+const HOLD: &str = "KILN_TEST_HOLD_DISK";
+
+#[test]
+fn hold_a_disk_for_another_test() {
+    let Some(path) = std::env::var_os(HOLD) else { return };
+    let _disk = RawDisk::open(path.as_ref(), false).unwrap();
+    println!("held");
+    std::io::stdin().lines().for_each(drop);
+}
+
+#[test]
+fn a_clash_names_the_holder_and_a_killed_one_leaves_no_lock() {
+    let image = image(512);
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["hold_a_disk_for_another_test", "--nocapture"])
+        .env(HOLD, &image.path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("held")));
+    let message = refusal(&image.path, false);
+    assert!(message.contains(&format!("in use by process {};", child.id())), "{message}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    RawDisk::open(&image.path, false).unwrap();
+}
+
+/// Files of sysfs that refuse even root: one is never written, one never read.
+#[test]
+fn permissions_are_named_with_their_remedy() {
+    assert_eq!(
+        refusal("/sys/kernel/uevent_seqnum".as_ref(), false),
+        "disk image /sys/kernel/uevent_seqnum cannot be written; \
+         make it writable or add `,readonly`"
+    );
+    assert_eq!(
+        refusal("/sys/bus/platform/drivers_probe".as_ref(), true),
+        "disk image /sys/bus/platform/drivers_probe cannot be read: permission denied; \
+         check its owner and mode"
+    );
+}

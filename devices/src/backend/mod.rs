@@ -1,0 +1,4 @@
+//! What devices are backed by on the host.
+
+pub mod console;
+pub mod disk;

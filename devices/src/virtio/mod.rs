@@ -1,0 +1,21 @@
+//! Virtio devices (VIRTIO 1.2): the queues, the transports and each device.
+//!
+//! A transport decodes registers and hands their meaning to the
+//! [`transport::Core`], which owns status, features, queue setup and
+//! interrupts. Between `DRIVER_OK` and reset the device has its queues and
+//! serves them on the machine's event loop.
+//!
+//! Lock order: transport (held by the bus), device state, interrupt.
+
+pub mod blk;
+mod config;
+mod device;
+mod interrupt;
+pub mod queue;
+pub mod spec;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod transport;
+
+pub use device::{DeviceInfo, DeviceIo, StartError, Subscriber, VirtioDevice};
+pub use interrupt::Interrupt;

@@ -1,0 +1,124 @@
+//! Numbers of VIRTIO 1.2: device ids, feature bits, status bits.
+
+/// Network device id (§5.1).
+pub const ID_NET: u32 = 1;
+/// Block device id (§5.2).
+pub const ID_BLOCK: u32 = 2;
+
+/// Feature masks that any device may offer (§6).
+pub mod feature {
+    /// The driver may point to tables of descriptors (§2.7.5.3).
+    pub const INDIRECT_DESC: u64 = 1 << 28;
+    /// Both sides say at which index they want to be told (§2.7.10).
+    pub const EVENT_IDX: u64 = 1 << 29;
+    /// Not a legacy device; every driver here must accept it.
+    pub const VERSION_1: u64 = 1 << 32;
+    /// What the transport core adds to every device's own features.
+    pub const COMMON: u64 = INDIRECT_DESC | EVENT_IDX | VERSION_1;
+}
+
+/// Device status bits (§2.1).
+pub mod status {
+    /// The guest has seen the device.
+    pub const ACKNOWLEDGE: u8 = 1;
+    /// The guest has a driver for it.
+    pub const DRIVER: u8 = 2;
+    /// The driver is ready; the device serves its queues.
+    pub const DRIVER_OK: u8 = 4;
+    /// Both agree on the features.
+    pub const FEATURES_OK: u8 = 8;
+    /// The device cannot go on until it is reset.
+    pub const NEEDS_RESET: u8 = 0x40;
+    /// The driver gave up.
+    pub const FAILED: u8 = 0x80;
+}
+
+/// Interrupt status bits (§4.2.2, §4.1.4.5).
+pub mod isr {
+    /// The device used a buffer of some queue.
+    pub const QUEUE: u8 = 1;
+    /// The configuration changed, or the device needs a reset.
+    pub const CONFIG: u8 = 2;
+}
+
+/// Descriptor flags (§2.7.5).
+pub mod desc {
+    /// The chain goes on at `next`.
+    pub const NEXT: u16 = 1;
+    /// The device writes this buffer; without it, the device reads it.
+    pub const WRITE: u16 = 2;
+    /// The buffer is a table of descriptors.
+    pub const INDIRECT: u16 = 4;
+}
+
+/// `flags` of the available ring: the driver wants no interrupts (§2.7.6).
+pub const AVAIL_F_NO_INTERRUPT: u16 = 1;
+
+/// Block device features, requests and answers (§5.2).
+pub mod blk {
+    /// `seg_max` is valid.
+    pub const F_SEG_MAX: u64 = 1 << 2;
+    /// The disk is read-only.
+    pub const F_RO: u64 = 1 << 5;
+    /// The driver may ask for a flush; writes may stay in a cache until then.
+    pub const F_FLUSH: u64 = 1 << 9;
+
+    /// Read request.
+    pub const T_IN: u32 = 0;
+    /// Write request.
+    pub const T_OUT: u32 = 1;
+    /// Flush request.
+    pub const T_FLUSH: u32 = 4;
+    /// Request for the disk's name.
+    pub const T_GET_ID: u32 = 8;
+
+    /// Done.
+    pub const S_OK: u8 = 0;
+    /// The device or the driver made an error.
+    pub const S_IOERR: u8 = 1;
+    /// The device does not know such a request.
+    pub const S_UNSUPP: u8 = 2;
+
+    /// The unit of `capacity` and `sector`, in bytes.
+    pub const SECTOR_SIZE: u64 = 512;
+    /// Length of the answer to [`T_GET_ID`], in bytes.
+    pub const ID_BYTES: usize = 20;
+}
+
+/// Network device features and the packet header (§5.1).
+pub mod net {
+    /// The device takes packets without checksum.
+    pub const F_CSUM: u64 = 1 << 0;
+    /// The driver takes packets without checksum.
+    pub const F_GUEST_CSUM: u64 = 1 << 1;
+    /// `mtu` is valid.
+    pub const F_MTU: u64 = 1 << 3;
+    /// `mac` is valid.
+    pub const F_MAC: u64 = 1 << 5;
+    /// The driver takes large TCP segments over IPv4.
+    pub const F_GUEST_TSO4: u64 = 1 << 7;
+    /// The driver takes large TCP segments over IPv6.
+    pub const F_GUEST_TSO6: u64 = 1 << 8;
+    /// The device takes large TCP segments over IPv4.
+    pub const F_HOST_TSO4: u64 = 1 << 11;
+    /// The device takes large TCP segments over IPv6.
+    pub const F_HOST_TSO6: u64 = 1 << 12;
+    /// A received packet may lie in several buffers.
+    pub const F_MRG_RXBUF: u64 = 1 << 15;
+    /// `status` is valid.
+    pub const F_STATUS: u64 = 1 << 16;
+
+    /// `status`: the link is up.
+    pub const S_LINK_UP: u16 = 1;
+
+    /// Length of the packet header, in bytes (§5.1.6).
+    pub const HEADER_LEN: usize = 12;
+    /// Header flag: the checksum from `csum_start` on is to be made.
+    pub const HDR_F_NEEDS_CSUM: u8 = 1;
+    /// `gso_type`: an ordinary packet.
+    pub const GSO_NONE: u8 = 0;
+    /// `gso_type`: TCP over IPv4, to be cut to segments.
+    pub const GSO_TCPV4: u8 = 1;
+    /// `gso_type`: TCP over IPv6, to be cut to segments.
+    pub const GSO_TCPV6: u8 = 4;
+}

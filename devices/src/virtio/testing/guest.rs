@@ -1,0 +1,140 @@
+use std::sync::Arc;
+
+use event_manager::{EventManager, SubscriberOps};
+use vm_memory::{Bytes, GuestAddress};
+use vmm_core::mem::{GuestRam, RamRegion, allocate};
+
+use super::{DriverQueue, MmioRegisters, Registers, TestLine};
+use crate::virtio::spec::status;
+use crate::virtio::transport::{Mmio, RingPart};
+use crate::virtio::{Subscriber, VirtioDevice};
+
+/// The test guest's RAM: two regions with a hole between.
+pub const RAM: [RamRegion; 2] =
+    [RamRegion { base: 0, size: 0x40_0000 }, RamRegion { base: 0x80_0000, size: 0x10_0000 }];
+
+/// Wake-ups after which a device that still has events counts as spinning.
+const REST: usize = 10_000;
+
+/// Fresh memory for a test guest.
+pub fn ram() -> Arc<GuestRam> {
+    Arc::new(allocate(&RAM).expect("the host has memory for a test"))
+}
+
+/// A driver, its memory, and the event loop of its device.
+pub struct Guest<R: Registers> {
+    /// The guest's memory.
+    pub mem: Arc<GuestRam>,
+    /// The device.
+    pub regs: R,
+    /// The device's interrupt line.
+    pub line: Arc<TestLine>,
+    /// The queues, once set up. Queue 0 lies at 0x1_0000, the next 64 KiB on.
+    pub queues: Vec<DriverQueue>,
+    events: EventManager<Subscriber>,
+}
+
+impl Guest<MmioRegisters> {
+    /// A guest with `device` behind virtio-mmio.
+    pub fn mmio(device: impl VirtioDevice + 'static) -> Self {
+        Self::new(device, |device, mem, line| MmioRegisters(Mmio::new(device, mem, line)))
+    }
+}
+
+impl<R: Registers> Guest<R> {
+    /// A guest with `device` behind the transport that `connect` makes.
+    pub fn new(
+        device: impl VirtioDevice + 'static,
+        connect: impl FnOnce(Box<dyn VirtioDevice>, Arc<GuestRam>, Arc<TestLine>) -> R,
+    ) -> Self {
+        let (mem, line) = (ram(), Arc::new(TestLine::default()));
+        let mut events = EventManager::new().expect("the host has a descriptor");
+        events.add_subscriber(device.subscriber());
+        let regs = connect(Box::new(device), Arc::clone(&mem), Arc::clone(&line));
+        Self { mem, regs, line, queues: Vec::new(), events }
+    }
+
+    /// Resets the device and accepts those of `features` that are on offer.
+    pub fn negotiate(&mut self, features: u64) {
+        self.regs.set_status(0);
+        self.regs.set_status(status::ACKNOWLEDGE);
+        self.regs.set_status(status::ACKNOWLEDGE | status::DRIVER);
+        let offered = self.regs.device_features();
+        self.regs.set_driver_features(features & offered);
+        let wanted = status::ACKNOWLEDGE | status::DRIVER | status::FEATURES_OK;
+        self.regs.set_status(wanted);
+        assert_eq!(self.regs.status(), wanted);
+    }
+
+    /// Sets up all queues, cleared, with at most `size` entries each.
+    pub fn set_up_queues(&mut self, size: u16) {
+        self.queues.clear();
+        for index in 0.. {
+            let max = u16::try_from(self.regs.queue_max(index)).expect("queues are 16-bit");
+            if max == 0 {
+                break;
+            }
+            let mut queue = DriverQueue::new(0x1_0000 * (u64::from(index) + 1), size.min(max));
+            queue.clear(&self.mem);
+            self.regs.set_queue_size(index, u32::from(queue.size));
+            self.regs.set_queue_part(index, RingPart::Desc, queue.desc);
+            self.regs.set_queue_part(index, RingPart::Driver, queue.driver);
+            self.regs.set_queue_part(index, RingPart::Device, queue.device);
+            self.regs.set_queue_ready(index, true);
+            assert!(self.regs.is_queue_ready(index));
+            self.queues.push(queue);
+        }
+    }
+
+    /// The whole way from reset to a live device with the `features` on offer.
+    pub fn start(&mut self, features: u64) {
+        self.negotiate(features);
+        self.set_up_queues(1024);
+        self.go();
+    }
+
+    /// Sets DRIVER_OK.
+    pub fn go(&mut self) {
+        let status = self.regs.status() | status::DRIVER_OK;
+        self.regs.set_status(status);
+        self.pump();
+    }
+
+    /// Lets the device work until it rests.
+    pub fn pump(&mut self) {
+        for _ in 0..REST {
+            if self.events.run_with_timeout(0).expect("the loop can wait") == 0 {
+                return;
+            }
+        }
+        panic!("the device never rests");
+    }
+
+    /// Rings for `queue` and lets the device work.
+    pub fn kick(&mut self, queue: u32) {
+        self.regs.notify(queue);
+        self.pump();
+    }
+
+    /// Takes the next used entry of `queue`.
+    pub fn used(&mut self, queue: usize) -> Option<(u32, u32)> {
+        self.queues[queue].used(&self.mem)
+    }
+
+    /// Whether the device asks for a reset.
+    pub fn is_reset_needed(&mut self) -> bool {
+        self.regs.status() & status::NEEDS_RESET != 0
+    }
+
+    /// Writes `data` to guest memory.
+    pub fn write(&self, addr: u64, data: &[u8]) {
+        self.mem.write_slice(data, GuestAddress(addr)).expect("the address is in RAM");
+    }
+
+    /// Reads `len` bytes of guest memory.
+    pub fn read(&self, addr: u64, len: usize) -> Vec<u8> {
+        let mut data = vec![0; len];
+        self.mem.read_slice(&mut data, GuestAddress(addr)).expect("the address is in RAM");
+        data
+    }
+}

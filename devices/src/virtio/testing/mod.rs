@@ -1,0 +1,14 @@
+//! A virtio driver to test devices with: well-behaved by default, hostile on
+//! request. Everything runs on the calling thread, so tests need no waiting.
+//!
+//! Methods panic where a test has made a mistake.
+
+mod guest;
+mod line;
+mod queue;
+mod registers;
+
+pub use guest::{Guest, RAM, ram};
+pub use line::TestLine;
+pub use queue::{DriverQueue, Segment, read_only, write_only};
+pub use registers::{MmioRegisters, Registers};

@@ -1,0 +1,141 @@
+use vmm_core::bus::BusDevice;
+
+use crate::virtio::transport::{Mmio, RingPart};
+
+/// What a driver does to a device, whatever the transport.
+pub trait Registers {
+    /// The registers as the bus sees them, and the length of their window.
+    fn bus(&mut self) -> (&mut dyn BusDevice, u64);
+    /// The device's virtio id.
+    fn device_id(&mut self) -> u32;
+    /// All 64 bits on offer.
+    fn device_features(&mut self) -> u64;
+    /// Accepts `features`.
+    fn set_driver_features(&mut self, features: u64);
+    /// The device status.
+    fn status(&mut self) -> u8;
+    /// Writes the device status.
+    fn set_status(&mut self, status: u8);
+    /// The largest size of `queue`; 0 if there is none.
+    fn queue_max(&mut self, queue: u32) -> u32;
+    /// Writes the size of `queue`.
+    fn set_queue_size(&mut self, queue: u32, size: u32);
+    /// Writes the address of a part of `queue`.
+    fn set_queue_part(&mut self, queue: u32, part: RingPart, addr: u64);
+    /// Makes `queue` ready, or not.
+    fn set_queue_ready(&mut self, queue: u32, ready: bool);
+    /// Whether `queue` is ready.
+    fn is_queue_ready(&mut self, queue: u32) -> bool;
+    /// Rings the doorbell of `queue`.
+    fn notify(&mut self, queue: u32);
+    /// Reads the interrupt status and acknowledges all of it.
+    fn take_interrupts(&mut self) -> u8;
+    /// Reads the configuration space.
+    fn read_config(&mut self, offset: u64, data: &mut [u8]);
+    /// Writes the configuration space.
+    fn write_config(&mut self, offset: u64, data: &[u8]);
+}
+
+/// A device behind virtio-mmio.
+pub struct MmioRegisters(pub Mmio);
+
+impl MmioRegisters {
+    fn get(&mut self, offset: u64) -> u32 {
+        let mut word = [0; 4];
+        self.0.read(offset, &mut word);
+        u32::from_le_bytes(word)
+    }
+
+    fn set(&mut self, offset: u64, value: u32) {
+        self.0.write(offset, &value.to_le_bytes());
+    }
+
+    fn set_selected(&mut self, queue: u32, offset: u64, value: u32) {
+        self.set(0x30, queue);
+        self.set(offset, value);
+    }
+}
+
+fn halves(value: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+    [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
+}
+
+impl Registers for MmioRegisters {
+    fn bus(&mut self) -> (&mut dyn BusDevice, u64) {
+        (&mut self.0, 0x1000)
+    }
+
+    fn device_id(&mut self) -> u32 {
+        self.get(0x08)
+    }
+
+    fn device_features(&mut self) -> u64 {
+        self.set(0x14, 0);
+        let low = self.get(0x10);
+        self.set(0x14, 1);
+        u64::from(self.get(0x10)) << 32 | u64::from(low)
+    }
+
+    fn set_driver_features(&mut self, features: u64) {
+        for (which, half) in (0..).zip(halves(features)) {
+            self.set(0x24, which);
+            self.set(0x20, half);
+        }
+    }
+
+    fn status(&mut self) -> u8 {
+        self.get(0x70).to_le_bytes()[0]
+    }
+
+    fn set_status(&mut self, status: u8) {
+        self.set(0x70, u32::from(status));
+    }
+
+    fn queue_max(&mut self, queue: u32) -> u32 {
+        self.set(0x30, queue);
+        self.get(0x34)
+    }
+
+    fn set_queue_size(&mut self, queue: u32, size: u32) {
+        self.set_selected(queue, 0x38, size);
+    }
+
+    fn set_queue_part(&mut self, queue: u32, part: RingPart, addr: u64) {
+        let offset = match part {
+            RingPart::Desc => 0x80,
+            RingPart::Driver => 0x90,
+            RingPart::Device => 0xa0,
+        };
+        let [low, high] = halves(addr);
+        self.set_selected(queue, offset, low);
+        self.set_selected(queue, offset + 4, high);
+    }
+
+    fn set_queue_ready(&mut self, queue: u32, ready: bool) {
+        self.set_selected(queue, 0x44, u32::from(ready));
+    }
+
+    fn is_queue_ready(&mut self, queue: u32) -> bool {
+        self.set(0x30, queue);
+        self.get(0x44) == 1
+    }
+
+    fn notify(&mut self, queue: u32) {
+        self.set(0x50, queue);
+    }
+
+    fn take_interrupts(&mut self) -> u8 {
+        let status = self.get(0x60);
+        self.set(0x64, status);
+        status.to_le_bytes()[0]
+    }
+
+    fn read_config(&mut self, offset: u64, data: &mut [u8]) {
+        self.0.read(0x100 + offset, data);
+    }
+
+    fn write_config(&mut self, offset: u64, data: &[u8]) {
+        self.0.write(0x100 + offset, data);
+    }
+}
