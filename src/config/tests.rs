@@ -1,8 +1,10 @@
 use std::cmp::Ordering;
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -212,6 +214,35 @@ fn the_newest_kernel_is_taken_and_folders_are_not() {
     }
     fs::create_dir(boot.path().join("vmlinuz-9.0")).unwrap();
     assert_eq!(newest_kernel(boot.path()), Ok(boot.path().join("vmlinuz-6.10.0")));
+}
+
+#[test]
+fn a_kernel_that_only_root_can_read_is_named_with_what_helps() {
+    let boot = tempfile::tempdir().unwrap();
+    fs::set_permissions(boot.path(), Permissions::from_mode(0o755)).unwrap();
+    let (old, new) = (boot.path().join("vmlinuz-6.1"), boot.path().join("vmlinuz-6.2"));
+    for path in [&old, &new] {
+        fs::write(path, "x").unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o0)).unwrap();
+    }
+    let newest = || {
+        // Takes this thread's rights over files away, if it is root's.
+        nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65534));
+        newest_kernel(boot.path())
+    };
+    let error = thread::scope(|scope| scope.spawn(newest).join()).unwrap().unwrap_err();
+    let path = new.display();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "no --kernel was given and {path} cannot be read by this user: run `sudo chmod +r \
+             {path}`, or give a kernel with --kernel"
+        )
+    );
+
+    fs::set_permissions(&old, Permissions::from_mode(0o644)).unwrap();
+    let found = thread::scope(|scope| scope.spawn(newest).join()).unwrap();
+    assert_eq!(found, Ok(old), "the newest that can be read");
 }
 
 #[test]

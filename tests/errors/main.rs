@@ -1,0 +1,40 @@
+//! What Kiln says about bad input, word for word.
+//!
+//! Each file in `tests/golden` is a transcript: commands, what they print on
+//! stderr, their status. `KILN_BLESS=1 cargo test --test errors` rewrites the
+//! files from what the binary does now; read the difference before keeping it.
+
+#![expect(clippy::unwrap_used, reason = "this is a test, its functions too")]
+
+mod fixtures;
+mod transcript;
+
+use transcript::Transcript;
+
+/// Declares a test for each transcript, and the list of them.
+macro_rules! golden {
+    ($($name:ident: $file:literal;)*) => {
+        const FILES: &[&str] = &[$($file),*];
+        $(
+            #[test]
+            fn $name() {
+                Transcript::read($file).replay();
+            }
+        )*
+    };
+}
+
+golden! {
+    usage_errors_say_what_is_wrong: "usage.txt";
+    bad_values_name_option_value_and_reason: "values.txt";
+}
+
+#[test]
+fn every_transcript_is_replayed() {
+    let found = std::fs::read_dir(transcript::folder()).unwrap();
+    let mut found: Vec<_> = found.map(|entry| entry.unwrap().file_name()).collect();
+    let mut listed = FILES.to_vec();
+    found.sort();
+    listed.sort_unstable();
+    assert_eq!(found, listed);
+}
