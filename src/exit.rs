@@ -70,7 +70,7 @@ pub enum Verdict {
     },
     /// The guest died without a word.
     Died {
-        /// What happened, as a clause: "triple fault", "KVM internal error 1".
+        /// What happened, as a clause: "a triple fault".
         cause: String,
         /// The processor it happened on.
         cpu: u8,
@@ -111,10 +111,10 @@ impl fmt::Display for Verdict {
             }
             Self::Panicked { line } => write!(f, "the guest kernel died: {line}"),
             Self::Died { cause, cpu, rip } => {
-                write!(f, "the guest died without a word: {cause} on processor {cpu}")?;
+                write!(f, "the guest died without a word on processor {cpu}, ")?;
                 match rip {
-                    Some(rip) => write!(f, " at RIP {rip:#x}"),
-                    None => f.write_str(", its RIP could not be read"),
+                    Some(rip) => write!(f, "RIP {rip:#x}: {cause}"),
+                    None => write!(f, "RIP unknown: {cause}"),
                 }
             }
             Self::Quit => f.write_str("the run was ended from the terminal"),

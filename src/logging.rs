@@ -149,8 +149,12 @@ fn bug_report(info: &PanicHookInfo<'_>) -> String {
     )
 }
 
-/// The first line of a message, up to where a value's debug form begins.
+/// The first line of a message, without a value's debug form at its end.
 fn words(text: &str) -> &str {
     let line = text.lines().next().unwrap_or_default();
-    line.split(" {").next().unwrap_or_default().trim_end()
+    match line.split_once(" {") {
+        // "why it cannot fail: Os { code: 2, … }"
+        Some((before, _)) => before.rsplit_once(": ").map_or(before, |(words, _)| words),
+        None => line,
+    }
 }

@@ -32,7 +32,29 @@ fn a_log_file_that_cannot_be_made_is_named() {
 
 #[test]
 fn a_bug_is_told_without_debug_output() {
-    assert_eq!(words("counter is one: Os { code: 2, kind: NotFound }"), "counter is one: Os");
+    assert_eq!(words("counter is one: Os { code: 2, kind: NotFound }"), "counter is one");
     assert_eq!(words("left is right\n  left: 1"), "left is right");
     assert_eq!(words(""), "");
+}
+
+#[test]
+fn a_bug_names_its_thread_and_place() {
+    static SAID: Mutex<String> = Mutex::new(String::new());
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(|info| {
+        // Other tests may fail meanwhile.
+        if thread::current().name() == Some("vcpu0") {
+            *SAID.lock().unwrap() = bug_report(info);
+        }
+    }));
+    let bug = || {
+        let missing = File::open("/nowhere");
+        missing.expect("the file was there before");
+    };
+    let ended = thread::Builder::new().name("vcpu0".into()).spawn(bug).unwrap().join();
+    panic::set_hook(before);
+    assert!(ended.is_err());
+    let said = SAID.lock().unwrap();
+    assert!(said.starts_with("internal error in thread vcpu0 at src/logging/tests.rs:"), "{said}");
+    assert!(said.ends_with(": the file was there before; please report it"), "{said}");
 }
