@@ -1,0 +1,51 @@
+//! Linux's `boot_params`, "the zero page".
+//!
+//! Source: Linux, Documentation/arch/x86/boot.rst and zero-page.rst.
+
+use linux_loader::bootparam::{boot_e820_entry, boot_params, setup_header};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
+use vmm_core::arch::x86_64::layout;
+use vmm_core::mem::{GuestRam, RamRegion};
+
+use super::memory_map;
+
+/// A boot loader without a number of its own.
+const LOADER_UNDEFINED: u8 = 0xff;
+const BOOT_FLAG: u16 = 0xaa55;
+const MAGIC: u32 = u32::from_le_bytes(*b"HdrS");
+/// Boot protocol 2.12: the first with a 64-bit entry.
+const VERSION: u16 = 0x020c;
+
+/// Writes `boot_params` with the `header` of a bzImage, or one of our own
+/// for an ELF file; returns the address.
+pub(crate) fn write(
+    ram: &GuestRam,
+    header: Option<&setup_header>,
+    initrd: Option<RamRegion>,
+    rsdp: GuestAddress,
+) -> Result<u64, GuestMemoryError> {
+    let mut params = boot_params {
+        hdr: header.copied().unwrap_or(setup_header {
+            boot_flag: BOOT_FLAG,
+            header: MAGIC,
+            version: VERSION,
+            ..Default::default()
+        }),
+        acpi_rsdp_addr: rsdp.0,
+        ..Default::default()
+    };
+    let low = |address: u64| u32::try_from(address).expect("it lies in low memory");
+    params.hdr.type_of_loader = LOADER_UNDEFINED;
+    params.hdr.cmd_line_ptr = low(layout::CMDLINE);
+    if let Some(initrd) = initrd {
+        params.hdr.ramdisk_image = low(initrd.base);
+        params.hdr.ramdisk_size = low(initrd.size);
+    }
+    let map = memory_map(ram);
+    for (entry, range) in params.e820_table.iter_mut().zip(&map) {
+        *entry = boot_e820_entry { addr: range.base, size: range.size, type_: range.kind.code() };
+    }
+    params.e820_entries = u8::try_from(map.len()).expect("a map has a handful of ranges");
+    ram.write_obj(params, GuestAddress(layout::ZERO_PAGE))?;
+    Ok(layout::ZERO_PAGE)
+}
