@@ -61,7 +61,7 @@ fn start(args: RunArgs, prefix: &Prefix) -> Result<Verdict, Failure> {
         .resolve(Path::new(BOOT))
         .map_err(|error| Failure { status: error.status(), error: error.into() })?;
     HostLimits::read()?.admit(config.memory)?;
-    Err("this build has no machine yet".into())
+    Ok(kiln::machine::run(&config)?)
 }
 
 /// Prints what clap has to say: answers to stdout, errors to stderr.

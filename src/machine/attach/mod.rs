@@ -1,0 +1,10 @@
+//! Devices of a machine, one file per kind: each makes the device and hands
+//! it to the [`Platform`](super::platform::Platform).
+
+mod console;
+mod disk;
+mod legacy;
+
+pub(super) use console::{Console, console};
+pub(super) use disk::disks;
+pub(super) use legacy::legacy;

@@ -1,0 +1,141 @@
+use std::sync::Arc;
+
+use boot::KernelKind;
+use boot::acpi::{AcpiDescription, SerialPort};
+use event_manager::EventManager;
+use kvm_bindings::CpuId;
+use vmm_core::arch::x86_64::cpuid::{self, CpuidConfig};
+use vmm_core::arch::x86_64::{EntryPoint, lapic, layout, msr, regs};
+use vmm_core::bus::Bus;
+use vmm_core::event::RequestSender;
+use vmm_core::kvm::{HostKind, System, Vcpu};
+use vmm_core::mem;
+use vmm_core::sys::signal::Signals;
+use vmm_core::vcpu::{Control, RunContext, VcpuThread};
+
+use super::error::host;
+use super::inputs::Inputs;
+use super::lifecycle::{Machine, Parts};
+use super::platform::{EventLoop, MAX_VIRTIO, Platform};
+use super::{RunError, attach};
+use crate::config::VmConfig;
+
+/// Builds the machine, one step a function, in the order that starts fastest:
+/// memory slots before the interrupt chip, no slot changes after.
+pub(super) fn build(
+    config: &VmConfig,
+    mut inputs: Inputs,
+    signals: Signals,
+) -> Result<Machine, RunError> {
+    check_counts(config)?;
+    let system = System::open()?;
+    warn_of_slow_host(&inputs);
+    let mut platform = platform(config, &system)?;
+    if inputs.kernel.kind() == KernelKind::Multiboot {
+        platform.vm.create_timer()?;
+    }
+    let console = attach::console(&mut platform, inputs.console)?;
+    attach::legacy(&platform)?;
+    attach::disks(&mut platform, &config.disks, inputs.disks)?;
+
+    let vcpus = vcpus(config, &system, &platform)?;
+    let rsdp = boot::acpi::write(&platform.ram, &describe(config, &platform))?;
+    let entry =
+        boot::load(&platform.ram, &mut inputs.kernel, &inputs.initrds, &config.cmdline, rsdp)?;
+    set_entry(&vcpus[0], &platform, entry)?;
+    let context = RunContext {
+        ports: Arc::clone(&platform.ports),
+        mmio: Arc::clone(&platform.mmio),
+        requests: platform.requests.clone(),
+        control: Arc::new(Control::new()),
+    };
+    let vcpus = vcpus
+        .into_iter()
+        .map(|vcpu| VcpuThread::spawn(vcpu, context.clone()))
+        .collect::<Result<_, _>>()?;
+    let parts = Parts { platform, console, control: context.control, vcpus, signals };
+    Machine::new(parts, config)
+}
+
+fn check_counts(config: &VmConfig) -> Result<(), RunError> {
+    let count = config.disks.len() + config.nets.len();
+    if count > MAX_VIRTIO {
+        return Err(RunError::TooManyDevices { count, limit: MAX_VIRTIO });
+    }
+    Ok(())
+}
+
+fn warn_of_slow_host(inputs: &Inputs) {
+    if inputs.kernel.is_linux()
+        && let Some(warning) = HostKind::detect().stock_kernel_warning()
+    {
+        log::warn!("{warning}");
+    }
+}
+
+/// The VM with its memory and interrupt chip, and nothing attached yet.
+fn platform(config: &VmConfig, system: &System) -> Result<Platform, RunError> {
+    let ram = mem::allocate(&mem::plan(config.memory.bytes())).map_err(RunError::Memory)?;
+    let mut vm = system.create_vm()?;
+    let limit = vm.max_vcpus();
+    if usize::from(config.cpus.get()) > limit {
+        return Err(RunError::TooManyCpus { cpus: config.cpus.get(), limit });
+    }
+    vm.set_ram(&ram)?;
+    vm.create_interrupt_chip()?;
+    let events: EventLoop = EventManager::new()
+        .map_err(|e| RunError::Failed(format!("the event loop cannot be made: {e}")))?;
+    Ok(Platform {
+        vm,
+        ram: Arc::new(ram),
+        ports: Arc::new(Bus::new()),
+        mmio: Arc::new(Bus::new()),
+        requests: RequestSender::new().map_err(host("make an eventfd"))?,
+        events,
+        virtio: Vec::new(),
+    })
+}
+
+/// The vCPUs with everything that does not depend on the kernel.
+fn vcpus(config: &VmConfig, system: &System, platform: &Platform) -> Result<Vec<Vcpu>, RunError> {
+    let cpus = config.cpus.get();
+    let supported = system.supported_cpuid()?;
+    let mut leaves: Option<CpuId> = None;
+    let mut vcpus = Vec::with_capacity(cpus.into());
+    for id in 0..cpus {
+        let vcpu = platform.vm.create_vcpu(id)?;
+        let leaves = leaves.get_or_insert_with(|| {
+            let tsc_deadline = platform.vm.has_tsc_deadline();
+            let config = CpuidConfig { cpus, tsc_khz: vcpu.tsc_khz(), tsc_deadline };
+            cpuid::for_machine(&supported, config)
+        });
+        cpuid::set_cpu(leaves, id);
+        vcpu.set_cpuid(leaves)?;
+        for index in vcpu.set_msrs(&msr::boot_values())? {
+            log::debug!("this host's KVM refuses model-specific register {index:#x}");
+        }
+        let mut pins = vcpu.lapic()?;
+        lapic::connect_pins(&mut pins);
+        vcpu.set_lapic(&pins)?;
+        vcpus.push(vcpu);
+    }
+    Ok(vcpus)
+}
+
+/// What the ACPI tables say.
+fn describe(config: &VmConfig, platform: &Platform) -> AcpiDescription {
+    let port = u16::try_from(layout::SERIAL).expect("ports have 16 bits");
+    AcpiDescription {
+        cpus: config.cpus.get(),
+        serial: Some(SerialPort { port, gsi: layout::SERIAL_GSI }),
+        virtio_mmio: platform.virtio.clone(),
+    }
+}
+
+fn set_entry(vcpu: &Vcpu, platform: &Platform, entry: EntryPoint) -> Result<(), RunError> {
+    let (regs, sregs) =
+        regs::enter(&platform.ram, entry, vcpu.sregs()?).map_err(RunError::Entry)?;
+    vcpu.set_sregs(&sregs)?;
+    vcpu.set_regs(&regs)?;
+    Ok(())
+}

@@ -1,0 +1,105 @@
+use std::io;
+use std::path::PathBuf;
+
+use boot::acpi::AcpiError;
+use boot::{InitrdError, KernelError, LoadError};
+use devices::backend::disk::DiskError;
+use vm_memory::GuestMemoryError;
+use vmm_core::bus::BusError;
+use vmm_core::event::WorkerPanic;
+use vmm_core::kvm::{SystemError, VcpuError, VmError};
+use vmm_core::mem::MemError;
+use vmm_core::vcpu::SpawnError;
+
+/// Why a machine cannot be run, by Kiln or on this host.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The kernel cannot be used.
+    #[error("--kernel: {0}")]
+    Kernel(#[source] KernelError),
+    /// An initrd cannot be used.
+    #[error("--initrd: {0}")]
+    Initrd(#[source] InitrdError),
+    /// A disk cannot be used.
+    #[error("--disk: {0}")]
+    Disk(#[source] DiskError),
+    /// The console's file cannot be written.
+    #[error("--console: the file {path} cannot be written")]
+    ConsoleFile {
+        /// The file.
+        path: PathBuf,
+        /// What the host said.
+        source: io::Error,
+    },
+    /// More devices than interrupt lines.
+    #[error(
+        "--disk, --net: {count} devices are more than the {limit} that a machine has lines for"
+    )]
+    TooManyDevices {
+        /// Disks and interfaces together.
+        count: usize,
+        /// The most.
+        limit: usize,
+    },
+    /// More vCPUs than the host's KVM runs.
+    #[error("--cpus: {cpus} processors are more than this host's KVM allows ({limit})")]
+    TooManyCpus {
+        /// Asked for.
+        cpus: u8,
+        /// The most.
+        limit: usize,
+    },
+    /// What was given does not fit into the guest's memory, or together.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The firmware tables do not fit.
+    #[error(transparent)]
+    Acpi(#[from] AcpiError),
+    /// There is no usable /dev/kvm.
+    #[error(transparent)]
+    System(#[from] SystemError),
+    /// KVM refused.
+    #[error(transparent)]
+    Vm(#[from] VmError),
+    /// KVM refused something of a vCPU.
+    #[error(transparent)]
+    Vcpu(#[from] VcpuError),
+    /// A vCPU's thread cannot be made.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// Guest memory cannot be had.
+    #[error("--memory: {0}")]
+    Memory(#[source] MemError),
+    /// Guest memory is too small for the entry state.
+    #[error("--memory: the guest is too small for its page tables")]
+    Entry(#[source] GuestMemoryError),
+    /// Two devices claim one address: a bug.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// The host refused something that needs no more explanation.
+    #[error("the host refuses to {what}")]
+    Host {
+        /// What was asked, as a verb.
+        what: &'static str,
+        /// What the host said.
+        source: io::Error,
+    },
+    /// The host failed while the machine ran.
+    #[error("the host failed: {0}")]
+    Failed(String),
+    /// A thread of Kiln's panicked. The panic's own line has been printed.
+    #[error("the thread {0} failed, which ends the machine")]
+    Thread(String),
+}
+
+/// For `map_err`: the host refuses to `what`.
+pub(super) fn host<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> RunError {
+    move |source| RunError::Host { what, source: source.into() }
+}
+
+impl From<WorkerPanic> for RunError {
+    fn from(panic: WorkerPanic) -> Self {
+        Self::Thread(panic.thread)
+    }
+}

@@ -1,0 +1,58 @@
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use boot::{Initrd, Kernel};
+use devices::backend::console::Sink;
+use devices::backend::disk::RawDisk;
+
+use super::RunError;
+use crate::config::{Console, VmConfig};
+
+/// Everything of the host's that a machine uses, opened before KVM is
+/// touched: whatever cannot be used is found here, with nothing half-started.
+pub(super) struct Inputs {
+    pub kernel: Kernel,
+    pub initrds: Vec<Initrd>,
+    pub disks: Vec<RawDisk>,
+    pub console: Sink,
+}
+
+impl Inputs {
+    /// Opens what `config` names. The console's file comes last: it is the
+    /// only one that opening changes.
+    pub(super) fn open(config: &VmConfig) -> Result<Self, RunError> {
+        let kernel = Kernel::open(&config.kernel).map_err(RunError::Kernel)?;
+        let initrds = config
+            .initrds
+            .iter()
+            .map(|path| Initrd::open(path).map_err(RunError::Initrd))
+            .collect::<Result<_, _>>()?;
+        let disks = config
+            .disks
+            .iter()
+            .map(|disk| RawDisk::open(&disk.path, disk.readonly).map_err(RunError::Disk))
+            .collect::<Result<_, _>>()?;
+        if !config.nets.is_empty() {
+            return Err(RunError::Failed("this build has no network interfaces yet".into()));
+        }
+        let console = open_console(&config.console)?;
+        Ok(Self { kernel, initrds, disks, console })
+    }
+}
+
+fn open_console(console: &Console) -> Result<Sink, RunError> {
+    Ok(match console {
+        Console::Stdio => Sink::Stdout,
+        Console::Off => Sink::Off,
+        Console::File(path) => {
+            let file = create(path)
+                .map_err(|source| RunError::ConsoleFile { path: path.clone(), source })?;
+            Sink::File { file, path: path.clone() }
+        }
+    })
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    File::options().write(true).create(true).truncate(true).open(path)
+}

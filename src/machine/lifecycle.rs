@@ -1,0 +1,165 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use vmm_core::event::MachineRequest;
+use vmm_core::sys::signal::{Order, Signals};
+use vmm_core::sys::terminal;
+use vmm_core::vcpu::{Control, Desired, VcpuThread};
+
+use super::RunError;
+use super::attach::Console;
+use super::platform::Platform;
+use super::supervisor::{Happening, Supervisor};
+use super::verdict::{Ending, verdict};
+use crate::config::VmConfig;
+use crate::exit::Verdict;
+
+/// How long a reader has to take the rest of the console's output, at the end
+/// that the guest chose. A signal's is shorter: it ends within a second.
+const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN_AFTER_SIGNAL: Duration = Duration::from_millis(500);
+
+/// What a machine is made of.
+pub(super) struct Parts {
+    pub platform: Platform,
+    pub console: Console,
+    pub control: Arc<Control>,
+    pub vcpus: Vec<VcpuThread>,
+    pub signals: Signals,
+}
+
+/// A machine that is ready to run: its threads exist and wait.
+pub(super) struct Machine {
+    platform: Platform,
+    console: Console,
+    control: Arc<Control>,
+    vcpus: Vec<VcpuThread>,
+    supervisor: Arc<Mutex<Supervisor>>,
+    timeout: Option<Duration>,
+    /// Whether the latest check found every vCPU halted.
+    halted_before: bool,
+}
+
+impl Machine {
+    pub(super) fn new(parts: Parts, config: &VmConfig) -> Result<Self, RunError> {
+        let Parts { mut platform, console, control, vcpus, signals } = parts;
+        let timeout = config.timeout.map(|t| t.get());
+        let supervisor = Arc::new(Mutex::new(Supervisor::new(
+            platform.requests.clone(),
+            signals,
+            Arc::clone(console.writer.output()),
+            timeout,
+        )?));
+        platform.subscribe(Arc::clone(&supervisor) as _);
+        Ok(Self { platform, console, control, vcpus, supervisor, timeout, halted_before: false })
+    }
+
+    /// Runs the guest to its end, takes the machine down, and says how it
+    /// ended.
+    pub(super) fn run(mut self) -> Result<Verdict, RunError> {
+        self.console.start()?;
+        self.control.set(Desired::Running);
+        let ending = self.until_it_ends();
+        let ending = self.stop(ending)?;
+        let facts = self.console.writer.output().facts();
+        self.console.finish(drain_time(&ending))?;
+        verdict(ending, &facts)
+    }
+
+    /// The event loop.
+    fn until_it_ends(&mut self) -> Result<Ending, RunError> {
+        loop {
+            self.platform
+                .events
+                .run()
+                .map_err(|e| RunError::Failed(format!("the event loop failed: {e}")))?;
+            while let Some(happening) = self.next_happening() {
+                if let Some(ending) = self.act_on(happening)? {
+                    return Ok(ending);
+                }
+            }
+        }
+    }
+
+    fn next_happening(&self) -> Option<Happening> {
+        self.supervisor.lock().unwrap_or_else(PoisonError::into_inner).next()
+    }
+
+    fn act_on(&mut self, happening: Happening) -> Result<Option<Ending>, RunError> {
+        Ok(match happening {
+            Happening::Requested => self.platform.requests.first().map(Ending::Requested),
+            Happening::Order(Order::End(signal)) => Some(Ending::Signal(signal)),
+            Happening::Order(Order::Stop) => {
+                self.suspend()?;
+                None
+            }
+            Happening::Order(Order::Continue) => {
+                terminal::reapply();
+                None
+            }
+            Happening::TimedOut => self.timeout.map(Ending::TimedOut),
+            Happening::PanicEnded => Some(Ending::PanicEnded),
+            Happening::HaltCheck => self.check_halt().then_some(Ending::Halted),
+        })
+    }
+
+    /// Job control's Ctrl-Z from outside: gives the terminal back and stops
+    /// the whole process until it is continued.
+    fn suspend(&self) -> Result<(), RunError> {
+        terminal::restore();
+        Signals::stop_self().map_err(super::error::host("stop the process"))
+    }
+
+    /// Whether every vCPU was found halted twice in a row; asks again.
+    fn check_halt(&mut self) -> bool {
+        let halted = self.vcpus.iter().all(VcpuThread::was_halted);
+        let for_good = halted && std::mem::replace(&mut self.halted_before, halted);
+        self.halted_before = halted;
+        if !for_good {
+            self.vcpus.iter().for_each(VcpuThread::probe);
+        }
+        for_good
+    }
+
+    /// The one way down, whatever the reason: vCPUs first, so that nothing
+    /// new comes, then the devices' workers.
+    fn stop(&mut self, ending: Result<Ending, RunError>) -> Result<Ending, RunError> {
+        self.control.set(Desired::Stopped);
+        // A vCPU may be waiting for room in the console's buffer.
+        self.console.writer.output().release();
+        let mut panicked = None;
+        for vcpu in self.vcpus.drain(..) {
+            if let Err(panic) = vcpu.stop() {
+                panicked.get_or_insert(panic);
+            }
+        }
+        match panicked {
+            Some(panic) => {
+                Ok(Ending::Requested(MachineRequest::ThreadFailed { name: panic.thread }))
+            }
+            None => ending,
+        }
+    }
+}
+
+fn drain_time(ending: &Ending) -> Duration {
+    match ending {
+        Ending::Signal(_) | Ending::Requested(MachineRequest::Quit) => DRAIN_AFTER_SIGNAL,
+        _ => DRAIN,
+    }
+}
+
+impl Console {
+    fn start(&mut self) -> Result<(), RunError> {
+        self.writer.start();
+        Ok(())
+    }
+
+    fn finish(self, patience: Duration) -> Result<(), RunError> {
+        let lost = self.writer.finish(Instant::now() + patience)?;
+        if lost > 0 {
+            log::warn!("{lost} bytes of console output were never read, and are lost");
+        }
+        Ok(())
+    }
+}

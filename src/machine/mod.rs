@@ -1,0 +1,32 @@
+//! A machine: built from a [`VmConfig`](crate::config::VmConfig), run to its
+//! end, taken down in one way. The only code that sees all crates.
+
+mod attach;
+mod builder;
+mod error;
+mod inputs;
+mod lifecycle;
+mod platform;
+mod supervisor;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+pub use error::RunError;
+
+use crate::config::VmConfig;
+use crate::exit::Verdict;
+
+/// Builds the machine that `config` describes, runs it, and says how it ended.
+///
+/// To be called once, from the main thread: signals are blocked for the whole
+/// process, and the calling thread becomes the event loop.
+///
+/// # Errors
+/// [`RunError`] if Kiln or the host cannot run it.
+pub fn run(config: &VmConfig) -> Result<Verdict, RunError> {
+    // Before any thread starts: they inherit the mask.
+    let signals = vmm_core::sys::signal::Signals::block().map_err(error::host("take signals"))?;
+    let inputs = inputs::Inputs::open(config)?;
+    builder::build(config, inputs, signals)?.run()
+}

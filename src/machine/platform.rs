@@ -1,0 +1,81 @@
+use std::sync::{Arc, Mutex};
+
+use boot::acpi::VirtioMmio;
+use devices::virtio::transport::Mmio;
+use devices::virtio::{Subscriber, VirtioDevice};
+use event_manager::{EventManager, SubscriberOps};
+use vmm_core::arch::x86_64::layout;
+use vmm_core::bus::{AddrRange, Bus, BusDevice};
+use vmm_core::event::RequestSender;
+use vmm_core::irq::IrqLine;
+use vmm_core::kvm::{IrqfdLine, Vm};
+use vmm_core::mem::GuestRam;
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
+
+use super::RunError;
+use super::error::host;
+
+/// The event loop: everything on it is shared with other threads.
+pub(super) type EventLoop = EventManager<Subscriber>;
+
+/// What devices are attached to: buses, interrupt lines, the event loop.
+pub(super) struct Platform {
+    pub vm: Vm,
+    pub ram: Arc<GuestRam>,
+    pub ports: Arc<Bus>,
+    pub mmio: Arc<Bus>,
+    pub requests: RequestSender,
+    pub events: EventLoop,
+    /// The virtio devices so far, as ACPI describes them.
+    pub virtio: Vec<VirtioMmio>,
+}
+
+/// How many virtio devices a machine has interrupt lines for.
+pub(super) const MAX_VIRTIO: usize =
+    (layout::VIRTIO_GSI_LAST - layout::VIRTIO_GSI_FIRST) as usize + 1;
+
+impl Platform {
+    /// An interrupt line that arrives as `gsi`.
+    pub(super) fn irq_line(&self, gsi: u32) -> Result<Arc<dyn IrqLine>, RunError> {
+        let event = EventFd::new(EFD_NONBLOCK).map_err(host("make an interrupt line"))?;
+        self.vm.attach_irq(&event, gsi)?;
+        Ok(Arc::new(IrqfdLine::new(event)))
+    }
+
+    /// Places `device` at `len` ports from `base`.
+    pub(super) fn add_ports(
+        &self,
+        base: u64,
+        len: u64,
+        device: impl BusDevice + 'static,
+    ) -> Result<(), RunError> {
+        Ok(self.ports.insert(window(base, len), Arc::new(Mutex::new(device)))?)
+    }
+
+    /// Puts `subscriber` on the event loop.
+    pub(super) fn subscribe(&mut self, subscriber: Subscriber) {
+        self.events.add_subscriber(subscriber);
+    }
+
+    /// Gives `device` the next virtio window and interrupt, its doorbells to
+    /// KVM and its half to the event loop.
+    pub(super) fn add_virtio(&mut self, device: Box<dyn VirtioDevice>) -> Result<(), RunError> {
+        let slot = u32::try_from(self.virtio.len()).expect("limited by MAX_VIRTIO");
+        let gsi = layout::VIRTIO_GSI_FIRST + slot;
+        let base = layout::VIRTIO_MMIO + u64::from(slot) * layout::VIRTIO_MMIO_SIZE;
+        let line = self.irq_line(gsi)?;
+        self.subscribe(device.subscriber());
+        let transport = Mmio::new(device, Arc::clone(&self.ram), line);
+        for (queue, doorbell) in (0..).zip(transport.doorbells()) {
+            self.vm.attach_doorbell(doorbell, base + Mmio::NOTIFY_OFFSET, queue)?;
+        }
+        let range = window(base, layout::VIRTIO_MMIO_SIZE);
+        self.mmio.insert(range, Arc::new(Mutex::new(transport)))?;
+        self.virtio.push(VirtioMmio { window: range, gsi });
+        Ok(())
+    }
+}
+
+fn window(base: u64, len: u64) -> AddrRange {
+    AddrRange::new(base, len).expect("the address map has no empty window")
+}

@@ -1,0 +1,118 @@
+use std::collections::VecDeque;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use devices::backend::console::Output;
+use event_manager::{EventOps, EventSet, Events, MutEventSubscriber};
+use vmm_core::event::RequestSender;
+use vmm_core::sys::signal::{Order, Signals};
+use vmm_sys_util::timerfd::TimerFd;
+
+use super::RunError;
+use super::error::host;
+
+/// How often the vCPUs are asked whether they have halted for good. Two
+/// answers in a row count, so a halt is found within twice this time.
+const HALT_CHECK: Duration = Duration::from_millis(700);
+
+/// Something that the machine has to act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Happening {
+    /// A device or vCPU asks something of the machine.
+    Requested,
+    /// A signal from outside.
+    Order(Order),
+    /// The time for the run is over.
+    TimedOut,
+    /// Time to look whether the guest has halted.
+    HaltCheck,
+    /// The guest kernel has said all about its panic.
+    PanicEnded,
+}
+
+/// The event loop's ear for everything that is not a device: it notes what
+/// happens, and the machine acts on it.
+pub(super) struct Supervisor {
+    requests: RequestSender,
+    signals: Signals,
+    console: Arc<Output>,
+    timeout: Option<TimerFd>,
+    halt_check: TimerFd,
+    happened: VecDeque<Happening>,
+}
+
+impl Supervisor {
+    pub(super) fn new(
+        requests: RequestSender,
+        signals: Signals,
+        console: Arc<Output>,
+        timeout: Option<Duration>,
+    ) -> Result<Self, RunError> {
+        let timer = |after: Duration, every| -> Result<TimerFd, RunError> {
+            let mut timer = TimerFd::new().map_err(host("make a timer"))?;
+            timer.reset(after, every).map_err(host("set a timer"))?;
+            Ok(timer)
+        };
+        Ok(Self {
+            requests,
+            signals,
+            console,
+            // A timer set to nothing would never fire.
+            timeout: timeout.map(|t| timer(t.max(Duration::from_nanos(1)), None)).transpose()?,
+            halt_check: timer(HALT_CHECK, Some(HALT_CHECK))?,
+            happened: VecDeque::new(),
+        })
+    }
+
+    /// The next thing that happened.
+    pub(super) fn next(&mut self) -> Option<Happening> {
+        self.happened.pop_front()
+    }
+
+    fn hear(&mut self, fd: i32) {
+        if fd == self.requests.wake().as_raw_fd() {
+            self.happened.push_back(Happening::Requested);
+        } else if fd == self.signals.as_raw_fd() {
+            // A read that fails has no order; the loop comes again.
+            while let Ok(Some(order)) = self.signals.next() {
+                self.happened.push_back(Happening::Order(order));
+            }
+        } else if fd == self.console.panic_ended().as_raw_fd() {
+            self.happened.push_back(Happening::PanicEnded);
+        } else if fd == self.halt_check.as_raw_fd() {
+            // Only read to make it quiet.
+            let _ = self.halt_check.wait();
+            self.happened.push_back(Happening::HaltCheck);
+        } else {
+            self.happened.push_back(Happening::TimedOut);
+        }
+    }
+
+    fn sources(&self) -> impl Iterator<Item = i32> {
+        [
+            self.requests.wake().as_raw_fd(),
+            self.signals.as_raw_fd(),
+            self.console.panic_ended().as_raw_fd(),
+            self.halt_check.as_raw_fd(),
+        ]
+        .into_iter()
+        .chain(self.timeout.as_ref().map(AsRawFd::as_raw_fd))
+    }
+}
+
+impl MutEventSubscriber for Supervisor {
+    fn init(&mut self, ops: &mut EventOps) {
+        for fd in self.sources() {
+            // The descriptors are open and not yet registered; what is left
+            // is the host's limit on watches, which Kiln alone cannot reach.
+            if let Err(error) = ops.add(Events::new_raw(fd, EventSet::IN)) {
+                log::error!("the event loop refuses a descriptor: {error}");
+            }
+        }
+    }
+
+    fn process(&mut self, events: Events, _ops: &mut EventOps) {
+        self.hear(events.fd());
+    }
+}

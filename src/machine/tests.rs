@@ -1,0 +1,56 @@
+use std::time::Duration;
+
+use devices::backend::console::ConsoleFacts;
+use vmm_core::event::MachineRequest;
+
+use super::RunError;
+use super::verdict::{Ending, verdict};
+use crate::exit::Verdict;
+
+fn calm() -> ConsoleFacts {
+    ConsoleFacts::default()
+}
+
+fn panicked() -> ConsoleFacts {
+    ConsoleFacts { panic: Some("Kernel panic - not syncing: x".into()), ..calm() }
+}
+
+fn triple_fault() -> Ending {
+    Ending::Requested(MachineRequest::TripleFault { cpu: 1, rip: Some(0x1000) })
+}
+
+#[test]
+fn a_guest_that_panicked_has_panicked_however_it_ends() {
+    let ways = [
+        Ending::Requested(MachineRequest::Reset { by: "i8042" }),
+        Ending::Requested(MachineRequest::PowerOff),
+        triple_fault(),
+        Ending::Halted,
+        Ending::PanicEnded,
+    ];
+    for way in ways {
+        let verdict = verdict(way, &panicked()).unwrap();
+        assert_eq!(verdict, Verdict::Panicked { line: "Kernel panic - not syncing: x".into() });
+    }
+}
+
+#[test]
+fn a_triple_fault_is_a_restart_only_if_one_was_announced() {
+    let facts = ConsoleFacts { restarting: true, ..calm() };
+    assert_eq!(verdict(triple_fault(), &facts).unwrap(), Verdict::Restarted);
+    let died = Verdict::Died { cause: "a triple fault".into(), cpu: 1, rip: Some(0x1000) };
+    assert_eq!(verdict(triple_fault(), &calm()).unwrap(), died);
+}
+
+#[test]
+fn a_signal_and_a_timeout_are_what_they_are_even_after_a_panic() {
+    assert_eq!(verdict(Ending::Signal(15), &panicked()).unwrap(), Verdict::Signal(15));
+    let after = Duration::from_secs(3);
+    assert_eq!(verdict(Ending::TimedOut(after), &panicked()).unwrap(), Verdict::TimedOut(after));
+}
+
+#[test]
+fn a_thread_that_failed_is_no_verdict_on_the_guest() {
+    let ending = Ending::Requested(MachineRequest::ThreadFailed { name: "vcpu0".into() });
+    assert!(matches!(verdict(ending, &calm()), Err(RunError::Thread(name)) if name == "vcpu0"));
+}
