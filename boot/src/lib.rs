@@ -1,7 +1,7 @@
 //! Kernel loaders, boot protocols and ACPI tables. Knows no devices.
 //!
 //! [`Kernel::open`] says what a file is, [`load`] puts it into guest memory
-//! with its initrd, command line and boot information, and [`acpi::write`]
+//! with its initrd, command line and boot information, and [`acpi::write()`]
 //! describes the machine to it. Nothing here needs KVM.
 #![forbid(unsafe_code)]
 

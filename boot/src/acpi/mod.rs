@@ -1,7 +1,7 @@
 //! ACPI tables: what the machine has, and what a guest need not look for.
 //!
 //! The machine is "hardware-reduced" (ACPI 6.5 §4.1): no PM timer, no fixed
-//! events, no legacy interrupt controller. One file per table; [`write`]
+//! events, no legacy interrupt controller. One file per table; [`write()`]
 //! puts them where a BIOS would, the RSDP first.
 
 mod description;
