@@ -1,6 +1,8 @@
 //! The host's side of a guest's console: where its output goes, and what
 //! the output says about the guest.
 
+mod escape;
+mod input;
 mod output;
 mod port;
 #[cfg(test)]
@@ -8,6 +10,7 @@ mod tests;
 mod watch;
 mod writer;
 
+pub use input::ConsoleInput;
 pub use output::Output;
 pub use port::InputPort;
 pub use watch::ConsoleFacts;
