@@ -124,3 +124,6 @@ pub fn install_kick_handler() -> io::Result<()> {
         .get_or_init(|| register_signal_handler(kick_signal(), nothing).map_err(|e| e.errno()))
         .map_err(io::Error::from_raw_os_error)
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,3 +119,6 @@ fn raw_mode(mut mode: Termios) -> Termios {
     mode.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
     mode
 }
+
+#[cfg(test)]
+mod tests;
