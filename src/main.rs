@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use kiln::cli::{self, CheckArgs, Command, RunArgs, Usage};
-use kiln::config::HostLimits;
+use kiln::config::{HostLimits, VmConfig};
 use kiln::exit::{Chain, ExitStatus, Verdict};
 use kiln::logging::{self, Prefix};
 
@@ -61,6 +61,9 @@ fn start(args: RunArgs, prefix: &Prefix) -> Result<Verdict, Failure> {
         .resolve(Path::new(BOOT))
         .map_err(|error| Failure { status: error.status(), error: error.into() })?;
     HostLimits::read()?.admit(config.memory)?;
+    let VmConfig { kernel, cpus, memory, cmdline, .. } = &config;
+    log::info!("booting {} with {memory} of memory, processors: {cpus}", kernel.display());
+    log::debug!("kernel command line: {cmdline}");
     Ok(kiln::machine::run(&config)?)
 }
 

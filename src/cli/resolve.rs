@@ -1,9 +1,9 @@
 use std::path::Path;
 
+use boot::linux::{Cmdline, CmdlineError};
+
 use super::RunArgs;
-use crate::config::{
-    ConfigError, NoKernel, VmConfig, append_cmdline, default_cmdline, newest_kernel,
-};
+use crate::config::{ConfigError, NoKernel, VmConfig, default_cmdline, newest_kernel};
 use crate::exit::ExitStatus;
 
 /// Why the arguments describe no machine.
@@ -16,6 +16,14 @@ pub enum ArgsError {
     /// Parts do not go together.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The command line would end or break in the middle.
+    #[error("{option}: {source}")]
+    Cmdline {
+        /// The option with the text.
+        option: &'static str,
+        /// What is in it.
+        source: CmdlineError,
+    },
 }
 
 impl ArgsError {
@@ -24,7 +32,7 @@ impl ArgsError {
     pub fn status(&self) -> ExitStatus {
         match self {
             Self::Kernel(_) => ExitStatus::Failed,
-            Self::Config(_) => ExitStatus::Usage,
+            Self::Config(_) | Self::Cmdline { .. } => ExitStatus::Usage,
         }
     }
 }
@@ -40,15 +48,17 @@ impl RunArgs {
             Some(path) => path,
             None => newest_kernel(boot)?,
         };
-        let mut cmdline =
+        let line =
             self.cmdline.unwrap_or_else(|| default_cmdline(&self.disks, !self.initrds.is_empty()));
-        for extra in &self.append {
-            cmdline = append_cmdline(&cmdline, extra);
+        let forbidden = |option| move |source| ArgsError::Cmdline { option, source };
+        let mut cmdline = Cmdline::new(line).map_err(forbidden("--cmdline"))?;
+        for words in &self.append {
+            cmdline.append(words).map_err(forbidden("--append"))?;
         }
         let config = VmConfig {
             name: self.name,
             kernel,
-            cmdline,
+            cmdline: cmdline.to_string(),
             initrds: self.initrds,
             cpus: self.cpus,
             memory: self.memory,

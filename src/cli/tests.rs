@@ -3,7 +3,7 @@ use std::path::Path;
 
 use super::*;
 use crate::config::VmConfig;
-use crate::exit::ExitStatus;
+use crate::exit::{Chain, ExitStatus};
 
 fn parsed(words: &[&str]) -> Result<Args, Usage> {
     parse(["kiln"].iter().chain(words).map(OsString::from))
@@ -74,6 +74,22 @@ fn parts_that_clash_are_a_usage_error() {
     let error = args.resolve(Path::new("nowhere")).unwrap_err();
     assert_eq!(error.status(), ExitStatus::Usage);
     assert_eq!(error.to_string(), "--net: two interfaces use the tap t0");
+}
+
+#[test]
+fn a_command_line_is_one_line() {
+    for option in ["--cmdline", "--append"] {
+        let error = match parsed(&["run", "-k", "x", option, "a\nb"]).unwrap().command {
+            Command::Run(args) => args.resolve(Path::new("nowhere")).unwrap_err(),
+            Command::Check(_) => unreachable!("`run` was parsed"),
+        };
+        assert_eq!(error.status(), ExitStatus::Usage);
+        let text = Chain(&error).to_string();
+        assert!(
+            text.starts_with(&format!("{option}: the kernel command line has a newline")),
+            "{text}"
+        );
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ mod tests;
 mod timeout;
 mod vm;
 
-pub use cmdline::{append_cmdline, default_cmdline};
+pub use cmdline::default_cmdline;
 pub use console::Console;
 pub use cpus::CpuCount;
 pub use disk::{DiskConfig, DiskId};

@@ -28,8 +28,12 @@ fn sparse(place: &Path, name: &str, size: u64) {
 }
 
 fn kernels(place: &Path) {
-    let kernel = elf64();
+    // mov al, 7; out 0xf4, al; hlt; jmp $-1
+    let kernel = elf64(&[0xb0, 0x07, 0xe6, 0xf4, 0xf4, 0xeb, 0xfd, 0x90]);
     write(place, "vmlinux", &kernel);
+    // mov dx, 0x3f8; mov al, 'R'; out dx, al; jmp $
+    let stays = elf64(&[0x66, 0xba, 0xf8, 0x03, 0xb0, b'R', 0xee, 0xeb, 0xfe]);
+    write(place, "stays.elf", &stays);
     write(place, "cut-short.elf", &kernel[..kernel.len() - 8]);
     write(place, "secret", &kernel);
     fs::set_permissions(place.join("secret"), Permissions::from_mode(0o0)).unwrap();
@@ -78,7 +82,8 @@ fn arm64_image() -> Vec<u8> {
 fn bzimage_header() -> Vec<u8> {
     let mut bytes = vec![0; 1024];
     bytes[0x1f1] = 4;
-    bytes[0x1fe..0x200].copy_from_slice(&[0x55, 0xaa]);
+    bytes[0x1f4..0x1f8].copy_from_slice(&0x1_0000_u32.to_le_bytes());
+    bytes[0x1fe..0x202].copy_from_slice(&[0x55, 0xaa, 0xeb, 0x6a]);
     bytes[0x202..0x206].copy_from_slice(b"HdrS");
     bytes[0x206..0x208].copy_from_slice(&0x020f_u16.to_le_bytes());
     bytes[0x211] = 1;
@@ -96,11 +101,8 @@ fn elf(class: u8, machine: u16) -> Vec<u8> {
     bytes
 }
 
-/// A kernel as small as one can be: one segment at 1 MiB that ends the run
-/// with status 7 through port 0xf4.
-fn elf64() -> Vec<u8> {
-    // mov al, 7; out 0xf4, al; hlt; jmp $-1
-    const CODE: [u8; 8] = [0xb0, 0x07, 0xe6, 0xf4, 0xf4, 0xeb, 0xfd, 0x90];
+/// A kernel as small as one can be: one segment at 1 MiB with `code`.
+fn elf64(code: &[u8]) -> Vec<u8> {
     const BASE: u64 = 0x10_0000;
     const HEADERS: u64 = 64 + 56;
     let mut bytes = elf(2, 62);
@@ -112,10 +114,10 @@ fn elf64() -> Vec<u8> {
     }
     // PT_LOAD, readable and executable.
     bytes.extend([1_u32, 5].iter().flat_map(|word| word.to_le_bytes()));
-    let length = CODE.len() as u64;
+    let length = code.len() as u64;
     for word in [HEADERS, BASE, BASE, length, length, 8] {
         bytes.extend(word.to_le_bytes());
     }
-    bytes.extend(CODE);
+    bytes.extend(code);
     bytes
 }

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "this is a test, its functions too")]
 
+mod clash;
 mod fixtures;
 mod transcript;
 
@@ -27,6 +28,11 @@ macro_rules! golden {
 golden! {
     usage_errors_say_what_is_wrong: "usage.txt";
     bad_values_name_option_value_and_reason: "values.txt";
+    a_kernel_that_is_none_is_told_for_what_it_is: "kernel.txt";
+    initrds_that_cannot_be_used_are_named: "initrd.txt";
+    disks_that_cannot_be_used_are_named: "disk.txt";
+    files_for_output_that_cannot_be_made_are_named: "output.txt";
+    a_command_line_that_is_too_long_is_refused_with_both_lengths: "cmdline.txt";
 }
 
 #[test]
