@@ -11,6 +11,7 @@ pub mod blk;
 mod config;
 mod device;
 mod interrupt;
+pub mod net;
 pub mod queue;
 pub mod spec;
 #[cfg(any(test, feature = "testing"))]

@@ -1,12 +1,14 @@
 //! Safe wrappers over what the host's kernel offers.
 
 mod iovec;
-pub mod probe;
 mod poll;
+pub mod probe;
 pub mod signal;
+mod tap;
 pub mod terminal;
 #[cfg(test)]
 mod tests;
 
 pub use iovec::{read_at, read_once, write_at, write_once};
 pub use poll::wait_writable;
+pub use tap::{Offloads, Tap, TapError};

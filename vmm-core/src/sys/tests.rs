@@ -40,3 +40,62 @@ fn an_offset_past_the_largest_file_is_refused() {
     let err = read_at(&file, &[], u64::MAX).unwrap_err();
     assert_eq!(err.kind(), std::io::ErrorKind::InvalidInput);
 }
+
+/// A tap of this test's own; `None`, having said why, where taps are not ours
+/// to make.
+fn own_tap(name: &str) -> Option<Tap> {
+    match Tap::open(name) {
+        Ok(tap) => Some(tap),
+        Err(error @ (TapError::NoTun | TapError::TunDenied | TapError::Absent { .. })) => {
+            eprintln!("skipped: {error}");
+            None
+        }
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+fn statistic(tap: &Tap, name: &str) -> String {
+    let path = format!("/sys/class/net/{}/{name}", tap.name());
+    std::fs::read_to_string(path).unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_tap_is_made_brought_up_and_vanishes() {
+    let name = format!("kiln-a{}", std::process::id() % 100_000);
+    let Some(tap) = own_tap(&name) else { return };
+    assert_eq!(tap.mtu().unwrap(), 1500);
+    let flags = statistic(&tap, "flags");
+    let flags = u32::from_str_radix(flags.trim_start_matches("0x"), 16).unwrap();
+    assert_eq!(flags & 1, 1, "the link is up");
+    tap.set_offloads(Offloads { csum: true, tso4: true, tso6: true }).unwrap();
+    let busy = Tap::open(&name).unwrap_err();
+    assert_eq!(busy.to_string(), format!("tap {name} is in use by another process"));
+    drop(tap);
+    assert!(!std::path::Path::new(&format!("/sys/class/net/{name}")).exists());
+}
+
+#[test]
+fn a_packet_written_to_a_tap_reaches_the_host() {
+    let name = format!("kiln-b{}", std::process::id() % 100_000);
+    let Some(tap) = own_tap(&name) else { return };
+    let mut packet = [vec![0; 12], vec![0xff; 60]];
+    assert_eq!(write_once(&tap, &slices(&mut packet)).unwrap(), 72);
+    assert_eq!(statistic(&tap, "statistics/rx_packets"), "1");
+    // A header that lies about the packet is an error, not a packet.
+    packet[0][1] = 0x7f;
+    assert!(write_once(&tap, &slices(&mut packet)).is_err());
+    assert_eq!(statistic(&tap, "statistics/rx_packets"), "1");
+}
+
+#[test]
+fn what_is_no_tap_is_refused() {
+    for name in ["", "a/b", "tap%d", "a b", "sixteen-letters-", ".", "..", "nul\0"] {
+        assert!(matches!(Tap::open(name), Err(TapError::Name { .. })), "{name}");
+    }
+    match Tap::open("lo").unwrap_err() {
+        error @ (TapError::NoTun | TapError::TunDenied) => eprintln!("skipped: {error}"),
+        error => {
+            assert_eq!(error.to_string(), "interface lo is no tap, or one with several queues")
+        }
+    }
+}

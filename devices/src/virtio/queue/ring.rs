@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
 use virtio_queue::{Queue, QueueOwnedT, QueueT};
-use vm_memory::{Bytes, GuestAddress};
+use vm_memory::{Address, Bytes, GuestAddress};
 use vmm_core::mem::GuestRam;
 
 use super::chain::Walk;
@@ -16,8 +16,8 @@ pub struct Ring {
     mem: Arc<GuestRam>,
     interrupt: Arc<Interrupt>,
     indirect: bool,
-    /// Whether a buffer was used since the driver was last considered.
-    used: bool,
+    /// Chains used since the driver was last considered.
+    added: u16,
     /// Whether the driver broke a rule: nothing more is taken from it.
     failed: bool,
 }
@@ -34,7 +34,7 @@ impl Ring {
             mem: Arc::clone(&io.mem),
             interrupt: Arc::clone(&io.interrupt),
             indirect,
-            used: false,
+            added: 0,
             failed: false,
         };
         io.queues.into_iter().map(ring).collect()
@@ -79,41 +79,74 @@ impl Ring {
         self.queue.set_next_avail(self.queue.next_avail().wrapping_sub(count));
     }
 
-    /// Gives the chain of `head` back to the driver; the device wrote the
-    /// first `len` bytes of its writable part (VIRTIO 1.2 §2.7.8).
+    /// The most chains that can be in flight.
+    pub fn size(&self) -> u16 {
+        self.queue.size()
+    }
+
+    /// What the ring's device speaks to the driver through.
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
+    /// Gives chains back to the driver, all at the same instant: for each its
+    /// head, and how many bytes the device wrote at the start of its writable
+    /// part (VIRTIO 1.2 §2.7.8).
     ///
     /// # Errors
     /// [`RingError::Queue`] if the used ring cannot be written.
-    pub fn add_used(&mut self, head: u16, len: usize) -> Result<(), RingError> {
-        // A chain of 2³² bytes, all written, is the one that does not fit.
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        self.used = true;
-        self.queue.add_used(&*self.mem, head, len).map_err(|_| RingError::Queue)
+    pub fn add_used(&mut self, chains: &[(u16, usize)]) -> Result<(), RingError> {
+        let mut next = self.queue.next_used();
+        for (head, len) in chains {
+            let slot = 4 + 8 * u64::from(next % self.queue.size());
+            // A chain of 2³² bytes, all written, is the one that does not fit.
+            let len = u32::try_from(*len).unwrap_or(u32::MAX);
+            let entry = [u32::from(*head).to_le(), len.to_le()];
+            self.mem.write_obj(entry, self.used_ring(slot)).map_err(|_| RingError::Queue)?;
+            next = next.wrapping_add(1);
+            self.added = self.added.wrapping_add(1);
+        }
+        self.queue.set_next_used(next);
+        // The entries must be out before the index that says so.
+        self.mem
+            .store(next.to_le(), self.used_ring(2), Ordering::Release)
+            .map_err(|_| RingError::Queue)
     }
 
-    /// Interrupts the driver if it wants to know of the buffers used since
+    /// Interrupts the driver if it wants to know of the chains used since
     /// the last call (VIRTIO 1.2 §2.7.7).
     ///
     /// # Errors
     /// [`RingError::Queue`] if the available ring cannot be read.
     pub fn signal(&mut self) -> Result<(), RingError> {
-        if std::mem::take(&mut self.used) && self.is_signal_wanted()? {
+        let added = std::mem::take(&mut self.added);
+        if added == 0 {
+            return Ok(());
+        }
+        // The used index must be out before the driver's wish is read.
+        fence(Ordering::SeqCst);
+        let wanted = if self.queue.event_idx_enabled() {
+            let event = self.load_avail(4 + 2 * u64::from(self.queue.size()))?;
+            // Whether the index passed `event` with these chains.
+            self.queue.next_used().wrapping_sub(event).wrapping_sub(1) < added
+        } else {
+            self.load_avail(0)? & AVAIL_F_NO_INTERRUPT == 0
+        };
+        if wanted {
             self.interrupt.queue_used();
         }
         Ok(())
     }
 
-    fn is_signal_wanted(&mut self) -> Result<bool, RingError> {
-        if self.queue.event_idx_enabled() {
-            return self.queue.needs_notification(&*self.mem).map_err(|_| RingError::Queue);
-        }
-        // The used index must be out before the driver's wish is read.
-        fence(Ordering::SeqCst);
-        let flags: u16 = self
-            .mem
-            .load(GuestAddress(self.queue.avail_ring()), Ordering::Relaxed)
-            .map_err(|_| RingError::Queue)?;
-        Ok(u16::from_le(flags) & AVAIL_F_NO_INTERRUPT == 0)
+    /// An address in the used ring, which was checked to lie in RAM.
+    fn used_ring(&self, offset: u64) -> GuestAddress {
+        GuestAddress(self.queue.used_ring()).unchecked_add(offset)
+    }
+
+    fn load_avail(&self, offset: u64) -> Result<u16, RingError> {
+        let addr = GuestAddress(self.queue.avail_ring()).unchecked_add(offset);
+        let value = self.mem.load(addr, Ordering::Relaxed).map_err(|_| RingError::Queue)?;
+        Ok(u16::from_le(value))
     }
 
     /// Tells the driver not to ring while the device looks anyway.
@@ -150,7 +183,7 @@ impl Ring {
                 if let Some(chain) = ring.pop(&mem)? {
                     let head = chain.head;
                     let len = answer(chain)?;
-                    ring.add_used(head, len)?;
+                    ring.add_used(&[(head, len)])?;
                     ring.signal()?;
                 } else if ring.unmute()? {
                     ring.mute()?;

@@ -202,7 +202,7 @@ fn a_table_outside_ram_is_refused() {
 fn use_one(bench: &mut Bench) -> usize {
     bench.driver.add(&bench.mem, &[write_only(0x1000, 1)]);
     bench.pop().unwrap().unwrap();
-    bench.ring.add_used(0, 1).unwrap();
+    bench.ring.add_used(&[(0, 1)]).unwrap();
     bench.ring.signal().unwrap();
     bench.line.rises()
 }

@@ -1,0 +1,29 @@
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use vm_memory::VolatileSlice;
+use vmm_core::sys::{self, Offloads, Tap};
+
+use super::NetBackend;
+
+impl NetBackend for Tap {
+    fn poll_fd(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+
+    fn mtu(&self) -> Option<u16> {
+        Tap::mtu(self).ok().and_then(|mtu| mtu.try_into().ok())
+    }
+
+    fn set_offloads(&mut self, offloads: Offloads) -> io::Result<()> {
+        Tap::set_offloads(self, offloads)
+    }
+
+    fn receive(&mut self, packet: &mut [u8]) -> io::Result<usize> {
+        sys::read_once(&*self, &[VolatileSlice::from(packet)])
+    }
+
+    fn send(&mut self, packet: &[VolatileSlice<'_>]) -> io::Result<()> {
+        sys::write_once(&*self, packet).map(drop)
+    }
+}

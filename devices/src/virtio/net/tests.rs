@@ -1,0 +1,401 @@
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixDatagram;
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+use vm_memory::VolatileSlice;
+
+use super::*;
+use crate::backend::net::{NetBackend, Offloads, SocketNet};
+use crate::virtio::spec::net::*;
+use crate::virtio::spec::{desc, feature, isr};
+use crate::virtio::testing::*;
+
+const RX: usize = 0;
+const TX: usize = 1;
+const BUFFERS: u64 = 0x10_0000;
+const PACKETS: u64 = 0x20_0000;
+const MAC: [u8; 6] = [2, 1, 2, 3, 4, 5];
+const PLAIN: [u8; HEADER_LEN] = [0; HEADER_LEN];
+
+struct Bench {
+    guest: Guest<MmioRegisters>,
+    peer: UnixDatagram,
+    offloads: Arc<Mutex<Offloads>>,
+}
+
+impl Bench {
+    fn new(features: u64) -> Self {
+        let (backend, peer) = SocketNet::pair().unwrap();
+        let offloads = backend.offloads();
+        let mut guest = Guest::mmio(Net::new(Box::new(backend), MAC).unwrap());
+        guest.start(feature::VERSION_1 | features);
+        Self { guest, peer, offloads }
+    }
+
+    fn offer(&mut self, lens: &[u32]) {
+        for (i, len) in (0..).zip(lens) {
+            let buffer = write_only(BUFFERS + i * 0x1000, *len);
+            self.guest.queues[RX].add(&self.guest.mem, &[buffer]);
+        }
+        self.guest.kick(0);
+    }
+
+    /// A packet from the host, which the device may pick up now.
+    fn arrive(&mut self, packet: &[u8]) {
+        self.peer.send(packet).unwrap();
+        self.guest.pump();
+    }
+
+    /// Sends a packet in the given pieces; what the host sees of it.
+    fn send(&mut self, header: [u8; HEADER_LEN], frame: &[u8], cuts: &[u32]) -> Option<Vec<u8>> {
+        self.guest.write(PACKETS, &[&header[..], frame].concat());
+        let len = u32::try_from(HEADER_LEN + frame.len()).unwrap();
+        let mut ends: Vec<u32> = cuts.iter().map(|cut| cut % (len + 1)).collect();
+        ends.sort_unstable();
+        ends.push(len);
+        let mut start = 0;
+        let mut segments = Vec::new();
+        for end in ends {
+            segments.push(read_only(PACKETS + u64::from(start), end - start));
+            start = end;
+        }
+        let head = self.guest.queues[TX].add(&self.guest.mem, &segments);
+        self.guest.kick(1);
+        assert_eq!(self.guest.used(TX), Some((u32::from(head), 0)));
+        self.host_sees()
+    }
+
+    fn host_sees(&self) -> Option<Vec<u8>> {
+        let mut packet = vec![0; 0x2_0000];
+        let len = self.peer.recv(&mut packet).ok()?;
+        packet.truncate(len);
+        Some(packet)
+    }
+}
+
+fn frame(len: usize) -> Vec<u8> {
+    (0..len).map(|i| u8::try_from(i % 251).unwrap()).collect()
+}
+
+fn packet(len: usize) -> Vec<u8> {
+    [&PLAIN[..], &frame(len)].concat()
+}
+
+#[test]
+fn a_packet_from_the_host_fills_a_buffer() {
+    for features in [0, F_MRG_RXBUF, feature::EVENT_IDX] {
+        let mut bench = Bench::new(features);
+        bench.offer(&[2000]);
+        bench.arrive(&packet(100));
+        assert_eq!(bench.guest.used(RX), Some((0, 112)));
+        let mut wanted = packet(100);
+        wanted[10] = 1;
+        assert_eq!(bench.guest.read(BUFFERS, 112), wanted);
+        assert_eq!(bench.guest.regs.take_interrupts(), isr::QUEUE);
+    }
+}
+
+#[test]
+fn a_packet_may_fill_several_buffers() {
+    let mut bench = Bench::new(F_MRG_RXBUF);
+    bench.offer(&[5, 20, 1, 40, 500]);
+    bench.arrive(&packet(50));
+    assert_eq!(bench.guest.used(RX), Some((0, 5)));
+    assert_eq!(bench.guest.used(RX), Some((1, 20)));
+    assert_eq!(bench.guest.used(RX), Some((2, 1)));
+    assert_eq!(bench.guest.used(RX), Some((3, 36)));
+    assert_eq!(bench.guest.used(RX), None);
+    let parts = [(0, 5), (1, 20), (2, 1), (3, 36)];
+    let got = parts.map(|(i, len)| bench.guest.read(BUFFERS + i * 0x1000, len)).concat();
+    let mut wanted = packet(50);
+    wanted[10] = 4;
+    assert_eq!(got, wanted);
+    bench.arrive(&packet(60));
+    assert_eq!(bench.guest.used(RX), Some((4, 72)));
+}
+
+#[test]
+fn a_packet_that_no_buffer_holds_is_dropped() {
+    let mut bench = Bench::new(0);
+    bench.offer(&[100, 100]);
+    bench.arrive(&packet(89));
+    assert_eq!(bench.guest.used(RX), None);
+    bench.arrive(&packet(88));
+    assert_eq!(bench.guest.used(RX), Some((0, 100)));
+}
+
+#[test]
+fn a_packet_that_all_buffers_together_do_not_hold_is_dropped() {
+    let mut bench = Bench::new(F_MRG_RXBUF);
+    bench.offer(&[1; 256]);
+    bench.arrive(&packet(300));
+    bench.arrive(&packet(2));
+    for head in 0..14 {
+        assert_eq!(bench.guest.used(RX), Some((head, 1)));
+    }
+    assert_eq!(bench.guest.used(RX), None);
+}
+
+#[test]
+fn a_packet_waits_until_there_are_enough_buffers() {
+    for features in [0, feature::EVENT_IDX] {
+        let mut bench = Bench::new(F_MRG_RXBUF | features);
+        bench.offer(&[50]);
+        // `pump` would not return if the device span on the packet.
+        bench.arrive(&packet(100));
+        bench.arrive(&packet(10));
+        assert_eq!(bench.guest.used(RX), None);
+        if features != 0 {
+            let wanted_at = bench.guest.queues[RX].avail_event(&bench.guest.mem);
+            assert_eq!(wanted_at, 1, "the driver must ring for the next buffer");
+        }
+        bench.offer(&[50]);
+        assert_eq!(bench.guest.used(RX), None);
+        bench.offer(&[50, 50]);
+        for used in [(0, 50), (1, 50), (2, 12), (3, 22)] {
+            assert_eq!(bench.guest.used(RX), Some(used));
+        }
+    }
+}
+
+#[test]
+fn a_guest_that_takes_no_packets_can_still_send() {
+    let mut bench = Bench::new(0);
+    while bench.peer.send(&packet(60)).is_ok() {
+        bench.guest.pump();
+    }
+    for _ in 0..100 {
+        assert_eq!(bench.send(PLAIN, &frame(60), &[]), Some(packet(60)));
+    }
+    bench.offer(&[1000]);
+    assert_eq!(bench.guest.used(RX), Some((0, 72)));
+}
+
+#[test]
+fn packets_that_came_before_the_driver_are_delivered() {
+    let (backend, peer) = SocketNet::pair().unwrap();
+    let mut guest = Guest::mmio(Net::new(Box::new(backend), MAC).unwrap());
+    peer.send(&packet(20)).unwrap();
+    guest.pump();
+    guest.negotiate(feature::VERSION_1);
+    guest.set_up_queues(8);
+    guest.queues[RX].add(&guest.mem, &[write_only(BUFFERS, 100)]);
+    // No kick: the device has to look by itself.
+    guest.go();
+    assert_eq!(guest.used(RX), Some((0, 32)));
+}
+
+#[test]
+fn a_runt_from_the_host_is_dropped() {
+    let mut bench = Bench::new(0);
+    bench.offer(&[100]);
+    bench.arrive(&[1; 11]);
+    assert_eq!(bench.guest.used(RX), None);
+    bench.arrive(&packet(1));
+    assert_eq!(bench.guest.used(RX), Some((0, 13)));
+}
+
+#[test]
+fn a_receive_buffer_that_cannot_be_written_breaks_the_ring_only() {
+    let mut bench = Bench::new(0);
+    bench.guest.queues[RX].add(&bench.guest.mem, &[read_only(BUFFERS, 100)]);
+    bench.arrive(&packet(20));
+    assert!(bench.guest.is_reset_needed());
+    assert_eq!(bench.guest.regs.take_interrupts(), isr::CONFIG);
+    assert_eq!(bench.send(PLAIN, &frame(60), &[]), Some(packet(60)));
+    bench.guest.start(feature::VERSION_1);
+    bench.offer(&[100]);
+    bench.arrive(&packet(20));
+    assert_eq!(bench.guest.used(RX), Some((0, 32)));
+}
+
+#[test]
+fn a_sent_packet_may_be_split_at_every_byte() {
+    let mut bench = Bench::new(0);
+    for at in 0..=72 {
+        assert_eq!(bench.send(PLAIN, &frame(60), &[at]), Some(packet(60)));
+    }
+    let every: Vec<u32> = (0..72).collect();
+    assert_eq!(bench.send(PLAIN, &frame(60), &every), Some(packet(60)));
+}
+
+#[test]
+fn packets_too_short_or_too_long_are_dropped() {
+    let mut bench = Bench::new(0);
+    for len in [0, 1, 13, 65558, 200_000] {
+        assert_eq!(bench.send(PLAIN, &frame(len), &[]), None, "{len}");
+    }
+    bench.guest.queues[TX].add(&bench.guest.mem, &[read_only(PACKETS, 11)]);
+    bench.guest.queues[TX].add(&bench.guest.mem, &[write_only(PACKETS, 100)]);
+    bench.guest.kick(1);
+    assert!(bench.guest.used(TX).is_some_and(|(_, len)| len == 0));
+    assert!(bench.guest.used(TX).is_some_and(|(_, len)| len == 0));
+    assert_eq!(bench.host_sees(), None);
+    for len in [14, 65557] {
+        assert_eq!(bench.send(PLAIN, &frame(len), &[]), Some(packet(len)), "{len}");
+    }
+}
+
+const CSUM: Header =
+    Header { flags: 1, gso_type: 0, hdr_len: 0, gso_size: 0, csum_start: 34, csum_offset: 16 };
+const TSO4: Header = Header { gso_type: GSO_TCPV4, hdr_len: 54, gso_size: 1448, ..CSUM };
+const TSO6: Header = Header { gso_type: GSO_TCPV6, ..TSO4 };
+const ALL: u64 = F_CSUM | F_HOST_TSO4 | F_HOST_TSO6;
+
+#[test]
+fn right_offload_headers_reach_the_host() {
+    for header in [Header::default(), CSUM, TSO4, TSO6] {
+        assert_eq!(header.checked(3000, ALL), Some(header));
+        assert_eq!(Header::from_bytes(&header.to_bytes()), header);
+        let mut bench = Bench::new(ALL);
+        let seen = bench.send(header.to_bytes(), &frame(3000), &[]).unwrap();
+        assert_eq!(seen[..HEADER_LEN], header.to_bytes());
+    }
+}
+
+#[test]
+fn wrong_offload_headers_drop_the_packet() {
+    for (header, features) in [
+        (CSUM, 0),
+        (Header { csum_start: u16::MAX, ..CSUM }, ALL),
+        (Header { csum_offset: u16::MAX, ..CSUM }, ALL),
+        (Header { csum_start: 82, ..CSUM }, ALL),
+        (TSO4, ALL & !F_HOST_TSO4),
+        (TSO6, ALL & !F_HOST_TSO6),
+        (Header { flags: 0, ..TSO4 }, ALL),
+        (Header { gso_size: 0, ..TSO4 }, ALL),
+        (Header { gso_type: 3, ..TSO4 }, ALL),
+        (Header { gso_type: 0x80 | GSO_TCPV4, ..TSO4 }, ALL),
+        (Header { gso_type: 0xff, ..TSO4 }, ALL),
+    ] {
+        let mut bench = Bench::new(features);
+        assert_eq!(bench.send(header.to_bytes(), &frame(99), &[]), None, "{header:?}");
+        assert_eq!(bench.send(PLAIN, &frame(60), &[]), Some(packet(60)));
+    }
+}
+
+#[test]
+fn what_the_header_only_hints_at_is_put_right() {
+    let checked = Header { hdr_len: u16::MAX, flags: 0xff, ..TSO4 }.checked(99, ALL);
+    assert_eq!(checked, Some(Header { hdr_len: 99, ..TSO4 }));
+    let checked = Header { csum_start: 9, gso_size: 9, ..Header::default() }.checked(99, ALL);
+    assert_eq!(checked, Some(Header::default()));
+}
+
+#[test]
+fn the_host_is_told_what_the_driver_takes() {
+    let all = Offloads { csum: true, tso4: true, tso6: true };
+    for (features, wanted) in [
+        (0, Offloads::default()),
+        (F_GUEST_TSO4 | F_GUEST_TSO6, Offloads::default()),
+        (F_GUEST_CSUM, Offloads { tso4: false, tso6: false, ..all }),
+        (F_GUEST_CSUM | F_GUEST_TSO4, Offloads { tso6: false, ..all }),
+        (F_GUEST_CSUM | F_GUEST_TSO6, Offloads { tso4: false, ..all }),
+        (F_GUEST_CSUM | F_GUEST_TSO4 | F_GUEST_TSO6, all),
+    ] {
+        let mut bench = Bench::new(features);
+        assert_eq!(*bench.offloads.lock().unwrap(), wanted);
+        bench.guest.regs.set_status(0);
+        assert_eq!(*bench.offloads.lock().unwrap(), Offloads::default());
+    }
+}
+
+#[test]
+fn the_configuration_tells_address_link_and_mtu() {
+    let mut bench = Bench::new(0);
+    let mut config = [0xff; 14];
+    bench.guest.regs.read_config(0, &mut config);
+    assert_eq!(config, [2, 1, 2, 3, 4, 5, 1, 0, 0, 0, 0xdc, 5, 0, 0]);
+}
+
+/// A backend whose host side is gone: readable, but only with errors.
+struct Gone(UnixDatagram);
+
+impl NetBackend for Gone {
+    fn poll_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+    fn mtu(&self) -> Option<u16> {
+        Some(68)
+    }
+    fn set_offloads(&mut self, _: Offloads) -> io::Result<()> {
+        Ok(())
+    }
+    fn receive(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("gone"))
+    }
+    fn send(&mut self, _: &[VolatileSlice<'_>]) -> io::Result<()> {
+        Err(io::Error::other("gone"))
+    }
+}
+
+#[test]
+fn a_lost_backend_takes_the_link_down_and_nothing_else() {
+    let (gone, peer) = UnixDatagram::pair().unwrap();
+    peer.send(b"readable").unwrap();
+    let mut guest = Guest::mmio(Net::new(Box::new(Gone(gone)), MAC).unwrap());
+    assert_eq!(guest.regs.device_features() & F_MTU, 0, "an MTU below 1280 is not told");
+    guest.start(feature::VERSION_1);
+    assert_eq!(guest.regs.take_interrupts(), isr::CONFIG);
+    assert!(!guest.is_reset_needed());
+    let mut status = [0xff; 2];
+    guest.regs.read_config(6, &mut status);
+    assert_eq!(status, [0, 0]);
+    guest.write(PACKETS, &packet(60));
+    guest.queues[TX].add(&guest.mem, &[read_only(PACKETS, 72)]);
+    guest.kick(1);
+    assert_eq!(guest.used(TX), Some((0, 0)));
+    guest.start(feature::VERSION_1);
+}
+
+#[test]
+fn default_addresses_are_stable_local_and_differ() {
+    assert_eq!(default_mac("vm", 0), default_mac("vm", 0));
+    let mut all: Vec<_> = ["", "vm", "vm1", "vn"]
+        .into_iter()
+        .flat_map(|name| (0..300).map(move |index| default_mac(name, index)))
+        .collect();
+    assert!(all.iter().all(|mac| mac[0] == 2));
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 1200);
+}
+
+proptest! {
+    /// Whatever a header says, what reaches the host is safe.
+    #[test]
+    fn headers_never_point_outside_the_frame(
+        bytes: [u8; HEADER_LEN],
+        len in 0_usize..70_000,
+        features: u64,
+    ) {
+        if let Some(header) = Header::from_bytes(&bytes).checked(len, features) {
+            prop_assert!(len >= 14);
+            prop_assert!(header.flags <= HDR_F_NEEDS_CSUM);
+            let field = usize::from(header.csum_start) + usize::from(header.csum_offset);
+            prop_assert!(header.flags == 0 || field + 2 <= len);
+            prop_assert!(header.flags == 0 || features & F_CSUM != 0);
+            prop_assert!(usize::from(header.hdr_len) <= len);
+            prop_assert!(header.gso_type == GSO_NONE || (header.gso_size > 0 && header.flags == 1));
+        }
+    }
+
+    #[test]
+    fn any_sent_chain_is_given_back(
+        header: [u8; HEADER_LEN],
+        len in 0_usize..2000,
+        cuts in prop::collection::vec(any::<u32>(), 0..9),
+        writable: bool,
+    ) {
+        let mut bench = Bench::new(ALL);
+        bench.send(header, &frame(len), &cuts);
+        let flags = if writable { desc::WRITE } else { 0 };
+        let segment = Segment { addr: PACKETS, len: 5, flags };
+        bench.guest.queues[TX].add(&bench.guest.mem, &[segment]);
+        bench.guest.kick(1);
+        prop_assert!(bench.guest.used(TX).is_some());
+        prop_assert_eq!(bench.send(PLAIN, &frame(60), &[]), Some(packet(60)));
+    }
+}
