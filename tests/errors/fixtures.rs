@@ -3,6 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -11,8 +12,11 @@ pub(super) fn make() -> TempDir {
     let place = tempfile::tempdir().expect("a temporary folder");
     let path = place.path();
     fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
-    // A copy, for users who cannot reach the build's folder.
-    fs::copy(env!("CARGO_BIN_EXE_kiln"), path.join("kiln")).unwrap();
+    // A copy, for users who cannot reach the build's folder. Written by another
+    // process: a descriptor of ours that another test's fork inherits would
+    // make the file too busy to be run.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_kiln")).arg(path.join("kiln")).status();
+    assert!(copied.unwrap().success());
     kernels(path);
     disks(path);
     fs::create_dir(path.join("folder")).unwrap();
