@@ -2,7 +2,7 @@ use std::io;
 use std::path::PathBuf;
 
 use boot::acpi::AcpiError;
-use boot::{InitrdError, KernelError, LoadError};
+use boot::{CmdlineError, InitrdError, KernelError, LoadError};
 use devices::backend::disk::DiskError;
 use vm_memory::GuestMemoryError;
 use vmm_core::bus::BusError;
@@ -18,6 +18,9 @@ pub enum RunError {
     /// The kernel cannot be used.
     #[error("--kernel: {0}")]
     Kernel(#[source] KernelError),
+    /// The command line is not for this kernel.
+    #[error("--cmdline: {0}")]
+    Cmdline(#[source] CmdlineError),
     /// An initrd cannot be used.
     #[error("--initrd: {0}")]
     Initrd(#[source] InitrdError),

@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use boot::{Initrd, Kernel};
+use boot::{CmdlineError, Initrd, Kernel};
 use devices::backend::console::Sink;
 use devices::backend::disk::RawDisk;
 
@@ -23,6 +23,10 @@ impl Inputs {
     /// only one that opening changes.
     pub(super) fn open(config: &VmConfig) -> Result<Self, RunError> {
         let kernel = Kernel::open(&config.kernel).map_err(RunError::Kernel)?;
+        let (length, limit) = (config.cmdline.len(), kernel.cmdline_limit());
+        if length > limit {
+            return Err(RunError::Cmdline(CmdlineError::TooLong { length, limit }));
+        }
         let initrds = config
             .initrds
             .iter()
