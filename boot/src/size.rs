@@ -11,7 +11,8 @@ pub(crate) struct Size(pub(crate) u64);
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unit, name) = match self.0 {
-            GIB.. => (GIB, "GiB"),
+            // Less than whole gibibytes would hide too much of the number.
+            bytes if bytes >= GIB && bytes.is_multiple_of(GIB) => (GIB, "GiB"),
             MIB.. => (MIB, "MiB"),
             KIB.. => (KIB, "KiB"),
             bytes => return write!(f, "{bytes} bytes"),
@@ -41,7 +42,7 @@ mod tests {
             (1024, "1 KiB"),
             (17 * MIB + 400 * KIB, "17.3 MiB"),
             (3 * GIB, "3 GiB"),
-            (u64::MAX, "17179869183.9 GiB"),
+            (3 * GIB - MIB, "3071 MiB"),
         ] {
             assert_eq!(Size(bytes).to_string(), text);
         }

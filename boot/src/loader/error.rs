@@ -53,10 +53,7 @@ pub enum Unusable {
     #[error("is no kernel in any format known here: its first bytes are {0:02x?}")]
     Unknown(Vec<u8>),
     /// Shorter than its own headers say.
-    #[error(
-        "is truncated: its {format} headers call for {} ({needed} bytes), the file has {} \
-         ({size} bytes)", Size(*needed), Size(*size)
-    )]
+    #[error("is truncated: its {format} headers call for {needed} bytes, the file has {size}")]
     Truncated {
         /// What the file is otherwise.
         format: &'static str,
