@@ -3,10 +3,12 @@ use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_manager::{Error, EventOps, EventSet, Events, MutEventSubscriber};
 use vmm_core::event::{MachineRequest, RequestSender};
-use vmm_core::sys::terminal::in_background;
+use vmm_core::sys::terminal::{in_background, reapply};
+use vmm_sys_util::timerfd::TimerFd;
 
 use super::InputPort;
 use super::escape::Escape;
@@ -16,6 +18,9 @@ const CHUNK: usize = 256;
 /// How much is kept of what is typed while the guest takes nothing; what a
 /// terminal's own line buffer holds.
 const TYPE_AHEAD: usize = 4096;
+/// How often to look whether job control has given the terminal back. `fg`
+/// sends no signal to a process that runs already.
+const FOREGROUND_CHECK: Duration = Duration::from_millis(500);
 
 /// Takes console input from a descriptor of the host to the guest, on the
 /// event loop.
@@ -24,10 +29,11 @@ const TYPE_AHEAD: usize = 4096;
 /// input waits where it is until the guest's driver listens. From a terminal
 /// everything is read, for the escape keys, and 4 KiB are kept.
 ///
-/// End of input, a hang-up and any other error end it quietly; the terminal of
-/// a process in the background is tried again when the port's
-/// [`ready`](InputPort::ready) is written, as it should be when job control
-/// continues the process.
+/// End of input, a hang-up and any other error end it quietly. While the
+/// process is in the background the terminal is left alone; in the foreground
+/// again, the input takes it back, in raw mode if it had that. When job control
+/// continues the process, write the port's [`ready`](InputPort::ready), so that
+/// the input notices which of the two it is.
 pub struct ConsoleInput {
     /// None once the input has ended.
     source: Option<File>,
@@ -37,6 +43,8 @@ pub struct ConsoleInput {
     escape: Option<Escape>,
     /// Read and not yet taken by the guest.
     held: Vec<u8>,
+    /// Runs while the process is in the background.
+    foreground_check: TimerFd,
     port: Arc<dyn InputPort>,
     requests: RequestSender,
 }
@@ -52,15 +60,24 @@ impl ConsoleInput {
             Err(e) if e.raw_os_error() == Some(libc::EBADF) => None,
             Err(e) => return Err(e),
         };
-        Ok(Self::new(source, port, requests))
+        Self::new(source, port, requests)
     }
 
     /// Input from `source`. What is shared with others through it, such as
     /// whether reads block, is left as it is.
-    pub fn new(source: Option<OwnedFd>, port: Arc<dyn InputPort>, requests: RequestSender) -> Self {
+    ///
+    /// # Errors
+    /// If the host has no descriptor left.
+    pub fn new(
+        source: Option<OwnedFd>,
+        port: Arc<dyn InputPort>,
+        requests: RequestSender,
+    ) -> io::Result<Self> {
         let source = source.map(File::from).map(|s| reopened(&s).unwrap_or(s));
         let escape = source.as_ref().filter(|s| s.is_terminal()).map(|_| Escape::default());
-        Self { source, watched: false, escape, held: Vec::new(), port, requests }
+        let foreground_check = TimerFd::new()?;
+        let held = Vec::new();
+        Ok(Self { source, watched: false, escape, held, foreground_check, port, requests })
     }
 
     fn source_fd(&self) -> Option<RawFd> {
@@ -80,6 +97,16 @@ impl ConsoleInput {
         if self.escape.is_some() { CHUNK } else { room.min(CHUNK) }
     }
 
+    /// Whether the terminal is another process group's; then looks again soon.
+    fn is_suspended(&mut self) -> bool {
+        let terminal = self.source.as_ref().filter(|_| self.escape.is_some());
+        let suspended = terminal.is_some_and(in_background);
+        if suspended && let Err(e) = self.foreground_check.reset(FOREGROUND_CHECK, None) {
+            log::warn!("console input will not notice the return to the foreground: {e}");
+        }
+        suspended
+    }
+
     /// Reads at most `count` bytes once.
     fn read(&mut self, count: usize) -> Got {
         let Some(source) = self.source.as_mut() else {
@@ -95,7 +122,8 @@ impl ConsoleInput {
             Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {
                 Got::Nothing
             }
-            Err(_) if in_background(&*source) => Got::Suspended,
+            // A terminal refuses a process in the background.
+            Err(_) if in_background(&*source) => Got::Nothing,
             Err(_) => Got::End,
         }
     }
@@ -113,7 +141,8 @@ impl ConsoleInput {
     }
 
     /// Watches the source exactly while it is worth reading.
-    fn watch(&mut self, wanted: bool, ops: &mut EventOps) {
+    fn update(&mut self, ops: &mut EventOps) {
+        let wanted = self.wanted() > 0 && !self.is_suspended();
         let Some(fd) = self.source_fd() else {
             return;
         };
@@ -147,7 +176,7 @@ impl ConsoleInput {
             }
             match self.read(wanted) {
                 Got::Some => {}
-                Got::Nothing | Got::Suspended | Got::End => {
+                Got::Nothing | Got::End => {
                     self.source = None;
                     return;
                 }
@@ -156,8 +185,10 @@ impl ConsoleInput {
     }
 
     fn end(&mut self, ops: &mut EventOps) {
-        self.watch(false, ops);
-        self.source = None;
+        if let Some(source) = self.source.take().filter(|_| self.watched) {
+            ops.remove(Events::empty(&source)).expect("the source is in the list");
+        }
+        self.watched = false;
     }
 }
 
@@ -180,40 +211,31 @@ fn reopened(source: &File) -> Option<File> {
 enum Got {
     Some,
     Nothing,
-    /// Job control keeps the terminal from us for now.
-    Suspended,
     End,
 }
 
 impl MutEventSubscriber for ConsoleInput {
     fn init(&mut self, ops: &mut EventOps) {
-        ops.add(Events::new(self.port.ready(), EventSet::IN))
-            .expect("the port has one listener, and a place for it");
-        let wanted = self.wanted() > 0;
-        self.watch(wanted, ops);
+        for fd in [self.port.ready().as_raw_fd(), self.foreground_check.as_raw_fd()] {
+            ops.add(Events::new_raw(fd, EventSet::IN)).expect("the descriptor is open and ours");
+        }
+        self.update(ops);
     }
 
     fn process(&mut self, events: Events, ops: &mut EventOps) {
-        if Some(events.fd()) != self.source_fd() {
+        if events.fd() == self.port.ready().as_raw_fd() {
             // Fails only if another wake-up has been answered already.
             let _ = self.port.ready().read();
-            let wanted = self.wanted() > 0;
-            self.watch(wanted, ops);
-            return;
-        }
-        let wanted = self.wanted();
-        if wanted == 0 {
-            self.watch(false, ops);
-            return;
-        }
-        match self.read(wanted) {
-            Got::Some => {
-                let wanted = self.wanted() > 0;
-                self.watch(wanted, ops);
+        } else if events.fd() == self.foreground_check.as_raw_fd() {
+            // Only read to make it quiet.
+            let _ = self.foreground_check.wait();
+            reapply();
+        } else {
+            let wanted = self.wanted();
+            if wanted > 0 && matches!(self.read(wanted), Got::End) {
+                return self.end(ops);
             }
-            Got::Nothing => {}
-            Got::Suspended => self.watch(false, ops),
-            Got::End => self.end(ops),
         }
+        self.update(ops);
     }
 }

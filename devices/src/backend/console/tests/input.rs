@@ -1,12 +1,17 @@
 use std::fs::File;
 use std::io::{PipeReader, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber, SubscriberOps};
 use nix::pty::{OpenptyResult, openpty};
-use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+use nix::sys::termios::{LocalFlags, SetArg, cfmakeraw, tcgetattr, tcsetattr};
+use nix::unistd::{Pid, getpgrp, tcsetpgrp};
 use vmm_core::event::{MachineRequest, RequestSender};
+use vmm_core::sys::signal::Signals;
+use vmm_core::sys::terminal::RawTerminal;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::super::{ConsoleInput, InputPort};
@@ -82,7 +87,7 @@ impl Bench {
         let state = Mutex::new(FakeState { room, ..FakeState::default() });
         let port = Arc::new(FakePort { state, ready: EventFd::new(EFD_NONBLOCK).unwrap() });
         let requests = RequestSender::new().unwrap();
-        let input = ConsoleInput::new(source, port.clone(), requests.clone());
+        let input = ConsoleInput::new(source, port.clone(), requests.clone()).unwrap();
         let mut events = Loop::new().unwrap();
         events.add_subscriber(Box::new(input));
         Self { port, requests, events }
@@ -239,7 +244,7 @@ fn the_escape_key_works_while_the_guest_takes_nothing() {
     // More than the guest takes and than is kept.
     for _ in 0..40 {
         keyboard.write_all(&[b'k'; 200]).unwrap();
-        bench.settle();
+        assert!(bench.events.run_with_timeout(60_000).unwrap() > 0);
     }
     assert_eq!(bench.port.got(), b"kkk");
     keyboard.write_all(b"\x01x").unwrap();
@@ -266,4 +271,51 @@ fn a_terminal_that_hangs_up_ends_the_input() {
     assert!(bench.events.run_with_timeout(60_000).unwrap() > 0);
     bench.settle();
     assert!(!bench.requests.is_pending());
+}
+
+/// Set in a process that was started to run one test by itself.
+const ALONE: &str = "KILN_TEST_ALONE";
+
+#[test]
+fn a_background_process_leaves_the_keys_to_the_foreground_and_takes_them_there() {
+    if std::env::var_os(ALONE).is_some() {
+        return in_a_session_of_its_own();
+    }
+    let test = "a_background_process_leaves_the_keys_to_the_foreground_and_takes_them_there";
+    let pty = openpty(None, None).unwrap();
+    // Typed before: a line that is there to read all the time.
+    File::from(pty.master.try_clone().unwrap()).write_all(b"key\n").unwrap();
+    let out = Command::new("setsid")
+        .args(["--ctty", "--wait"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("backend::console::tests::input::{test}")])
+        .env(ALONE, "1")
+        .stdin(Stdio::from(pty.slave))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success() && text.contains("1 passed"), "{text}");
+}
+
+/// The body of the test, with a controlling terminal on standard input.
+fn in_a_session_of_its_own() {
+    let _signals = Signals::block().unwrap();
+    let terminal = std::io::stdin();
+    // Another group, which lives until its input ends, gets the terminal.
+    let mut other = Command::new("cat").stdin(Stdio::piped()).process_group(0).spawn().unwrap();
+    let group = Pid::from_raw(i32::try_from(other.id()).unwrap());
+    tcsetpgrp(&terminal, group).unwrap();
+
+    let source = terminal.as_fd().try_clone_to_owned().unwrap();
+    let mut bench = Bench::new(Some(source), 64);
+    assert!(!bench.turn(), "an idle loop: the keys are not ours");
+    let _raw = RawTerminal::enter(terminal.as_fd()).unwrap();
+    let is_cooked = || tcgetattr(&terminal).unwrap().local_flags.contains(LocalFlags::ICANON);
+    assert!(is_cooked());
+
+    tcsetpgrp(&terminal, getpgrp()).unwrap();
+    bench.run_until_got(b"key\n");
+    assert!(!is_cooked());
+    drop(other.stdin.take());
+    other.wait().unwrap();
 }
