@@ -1,0 +1,123 @@
+#include "virtio.h"
+#include "machine.h"
+
+enum { VECTOR = 0x25 };
+
+volatile uint32_t virtio_used_interrupts, virtio_config_interrupts;
+
+/* Whose interrupts come at VECTOR. */
+static struct virtio *active;
+
+static void set(const struct virtio *device, uint32_t offset, uint32_t value) {
+    *virtio_register(device, offset) = value;
+}
+
+static uint32_t get(const struct virtio *device, uint32_t offset) {
+    return *virtio_register(device, offset);
+}
+
+static void set_address(const struct virtio *device, uint32_t offset, volatile void *address) {
+    set(device, offset, (uint64_t)address);
+    set(device, offset + 4, (uint64_t)address >> 32);
+}
+
+static void on_interrupt(void) {
+    uint32_t status = get(active, REG_INTERRUPT_STATUS);
+    virtio_used_interrupts += status & 1;
+    virtio_config_interrupts += status >> 1 & 1;
+    set(active, REG_INTERRUPT_ACK, status);
+}
+
+void virtio_find(struct virtio *device, uint32_t id) {
+    struct acpi_window window;
+    for (unsigned i = 0; acpi_window(i, &window); i++) {
+        device->base = window.base;
+        if (get(device, REG_MAGIC) != 0x74726976 || get(device, REG_VERSION) != 2)
+            continue;
+        if (get(device, REG_DEVICE_ID) != id)
+            continue;
+        device->gsi = window.gsi;
+        device->level = window.level;
+        return;
+    }
+    fail("there is no such virtio device");
+}
+
+void virtio_reset(struct virtio *device) {
+    set(device, REG_STATUS, 0);
+    while (get(device, REG_STATUS))
+        ;
+}
+
+/* Returns what of `wanted` the device has, VIRTIO_F_VERSION_1 in any case. */
+static uint64_t negotiate(struct virtio *device, uint64_t wanted) {
+    uint64_t features = 0;
+    for (uint32_t half = 0; half < 2; half++) {
+        set(device, REG_DEVICE_FEATURES_SEL, half);
+        features |= (uint64_t)get(device, REG_DEVICE_FEATURES) << 32 * half;
+    }
+    features &= wanted | 1ull << 32;
+    for (uint32_t half = 0; half < 2; half++) {
+        set(device, REG_DRIVER_FEATURES_SEL, half);
+        set(device, REG_DRIVER_FEATURES, features >> 32 * half);
+    }
+    return features;
+}
+
+static void set_up_queue(struct virtio *device, unsigned number) {
+    struct queue *queue = &device->queue[number];
+    fill(queue, 0, sizeof *queue);
+    set(device, REG_QUEUE_SEL, number);
+    if (get(device, REG_QUEUE_READY) || get(device, REG_QUEUE_SIZE_MAX) < QUEUE_SIZE)
+        fail("a virtio queue is not ready to be set up");
+    set(device, REG_QUEUE_SIZE, QUEUE_SIZE);
+    set_address(device, REG_QUEUE_DESC, queue->desc);
+    set_address(device, REG_QUEUE_DRIVER, &queue->avail);
+    set_address(device, REG_QUEUE_DEVICE, &queue->used);
+    set(device, REG_QUEUE_READY, 1);
+    if (!get(device, REG_QUEUE_READY))
+        fail("a virtio queue is refused");
+}
+
+/* §3.1.1 */
+void virtio_start(struct virtio *device, uint64_t wanted, unsigned queues) {
+    uint32_t status = STATUS_ACKNOWLEDGE | STATUS_DRIVER;
+    virtio_reset(device);
+    set(device, REG_STATUS, STATUS_ACKNOWLEDGE);
+    set(device, REG_STATUS, status);
+    device->features = negotiate(device, wanted);
+    set(device, REG_STATUS, status |= STATUS_FEATURES_OK);
+    if (get(device, REG_STATUS) != status)
+        fail("virtio features are refused");
+    active = device;
+    ioapic_route(device->gsi, device->level, VECTOR, on_interrupt);
+    for (unsigned i = 0; i < queues; i++)
+        set_up_queue(device, i);
+    set(device, REG_STATUS, status | STATUS_DRIVER_OK);
+}
+
+void virtio_offer(struct queue *queue, uint16_t first, const struct piece *pieces, unsigned count) {
+    for (uint16_t i = 0; i < count; i++) {
+        volatile struct desc *desc = &queue->desc[first + i];
+        desc->address = (uint64_t)pieces[i].at;
+        desc->length = pieces[i].length;
+        desc->flags = (pieces[i].in ? DESC_WRITE : 0) | (i + 1u < count ? DESC_NEXT : 0);
+        desc->next = first + i + 1;
+    }
+    queue->avail.ring[queue->avail.index % QUEUE_SIZE] = first;
+    barrier();
+    queue->avail.index++;
+    barrier();
+}
+
+void virtio_notify(struct virtio *device, unsigned queue) {
+    set(device, REG_QUEUE_NOTIFY, queue);
+}
+
+uint32_t virtio_wait(struct virtio *device, unsigned number) {
+    struct queue *queue = &device->queue[number];
+    __asm__ volatile("cli");
+    while (queue->used.index == queue->seen)
+        wait_for_interrupt(VECTOR, interrupts[VECTOR]);
+    return queue->used.ring[queue->seen++ % QUEUE_SIZE].length;
+}
