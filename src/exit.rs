@@ -170,5 +170,5 @@ fn plain(error: &dyn std::error::Error) -> String {
         Some((words, number)) if number.trim_end_matches(')').parse::<i32>().is_ok() => words,
         _ => text.as_str(),
     };
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }

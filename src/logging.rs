@@ -49,7 +49,19 @@ impl fmt::Display for Prefix {
 /// Writes `text` and a line end to stderr in one piece. A closed stderr is
 /// nobody's error.
 pub fn say(prefix: &Prefix, text: impl fmt::Display) {
+    let text = harmless(&text.to_string());
     let _ = io::stderr().write_all(format!("{prefix}{text}\n").as_bytes());
+}
+
+/// Writes out what would steer a terminal: file names and a guest's last words
+/// may hold anything. Line ends stay.
+fn harmless(text: &str) -> String {
+    let steers = |c: char| c.is_control() && c != '\n';
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
 }
 
 /// Starts logging. `verbosity` is how often `-v` was given: 0 shows warnings,
@@ -99,7 +111,8 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let line = format!("{}{}: {}\n", self.prefix, level(record.level()), record.args());
+        let text = harmless(&record.args().to_string());
+        let line = format!("{}{}: {text}\n", self.prefix, level(record.level()));
         // A log that cannot be written must not stop the guest.
         let _ = match &self.target {
             Target::Stderr => io::stderr().write_all(line.as_bytes()),

@@ -1,4 +1,5 @@
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use super::*;
@@ -112,6 +113,21 @@ fn what_is_wrong_is_one_sentence() {
     assert!(wrong(&["boot"]).starts_with("unrecognized subcommand 'boot'"));
     assert!(wrong(&["run", "-k"]).contains("'--kernel <PATH>'"));
     assert!(wrong(&[]).starts_with("a command is missing"));
+}
+
+#[test]
+fn paths_may_hold_any_bytes_and_text_may_not() {
+    let odd = OsString::from_vec(b"\xff,".to_vec());
+    let parse = |option: &str| {
+        let words = ["kiln", "run", option].map(OsString::from);
+        parse(words.into_iter().chain([odd.clone()]))
+    };
+    for option in ["--kernel", "--initrd", "--log-file"] {
+        assert!(parse(option).is_ok(), "{option}");
+    }
+    for option in ["--append", "--name", "--memory"] {
+        assert_eq!(parse(option).unwrap_err().status(), ExitStatus::Usage, "{option}");
+    }
 }
 
 #[test]

@@ -54,8 +54,8 @@ fn a_chain_is_one_line_without_error_numbers() {
     let error = Outer("disk.img", cause.into());
     assert_eq!(Chain(&error).to_string(), "cannot open disk.img: No such file or directory");
 
-    let lines = Outer("x", "two\n  lines".into());
-    assert_eq!(Chain(&lines).to_string(), "cannot open x: two lines");
+    let lines = Outer("a  b", "two\n  lines".into());
+    assert_eq!(Chain(&lines).to_string(), "cannot open a  b: two lines");
 }
 
 #[test]

@@ -31,6 +31,11 @@ fn a_log_file_that_cannot_be_made_is_named() {
 }
 
 #[test]
+fn nothing_in_a_message_steers_the_terminal() {
+    assert_eq!(harmless("a\u{1b}[2Jb\r\u{9b}c\tü\nd"), "a\\u{1b}[2Jb\\r\\u{9b}c\\tü\nd");
+}
+
+#[test]
 fn a_bug_is_told_without_debug_output() {
     assert_eq!(words("counter is one: Os { code: 2, kind: NotFound }"), "counter is one");
     assert_eq!(words("left is right\n  left: 1"), "left is right");
