@@ -8,11 +8,11 @@ use std::process::{Child, Command, Output, Stdio};
 use super::fixtures;
 
 /// A run whose guest is up and stays so. Killed when dropped.
-struct Running(Child);
+pub(super) struct Running(Child);
 
 impl Running {
     /// Starts a run and waits for its guest's first byte.
-    fn start(place: &Path, options: &[&str]) -> Self {
+    pub(super) fn start(place: &Path, options: &[&str]) -> Self {
         let mut child = kiln(place, "stays.elf", options)
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -37,19 +37,18 @@ impl Drop for Running {
 }
 
 fn kiln(place: &Path, kernel: &str, options: &[&str]) -> Command {
-    let mut command = Command::new(place.join("kiln"));
-    command.args(["run", "--kernel", kernel]).args(options).current_dir(place);
-    command.stdin(Stdio::null());
+    let mut command = fixtures::kiln(place);
+    command.args(["run", "--kernel", kernel]).args(options);
     command
 }
 
 /// Runs the guest that ends at once with status 7.
-fn brief(place: &Path, options: &[&str]) -> Output {
+pub(super) fn brief(place: &Path, options: &[&str]) -> Output {
     kiln(place, "vmlinux", options).output().expect("the binary runs")
 }
 
 /// Whether guests can run here; says so if not.
-fn has_kvm() -> bool {
+pub(super) fn has_kvm() -> bool {
     let open = File::options().read(true).write(true).open("/dev/kvm");
     if let Err(error) = &open {
         eprintln!("skipped: /dev/kvm cannot be opened here: {error}");

@@ -2,10 +2,14 @@
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
+
+/// A user and group without any rights, on Debian and elsewhere.
+const NOBODY: u32 = 65534;
 
 /// Makes a folder with the binary and every file, readable by everyone.
 pub(super) fn make() -> TempDir {
@@ -21,6 +25,20 @@ pub(super) fn make() -> TempDir {
     disks(path);
     fs::create_dir(path.join("folder")).unwrap();
     place
+}
+
+/// The binary in that folder, run there, with nothing on its stdin.
+pub(super) fn kiln(place: &Path) -> Command {
+    let mut command = Command::new(place.join("kiln"));
+    command.current_dir(place).stdin(Stdio::null());
+    command
+}
+
+/// Takes root's rights away; anybody else runs it as they are.
+pub(super) fn as_nobody(command: &mut Command) {
+    if nix::unistd::geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
 }
 
 fn write(place: &Path, name: &str, bytes: &[u8]) {

@@ -12,16 +12,11 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use kiln::config::HostLimits;
 
 use super::fixtures;
-
-/// A user and group without any rights, on Debian and elsewhere.
-const NOBODY: u32 = 65534;
 
 /// Where the transcripts are.
 pub(super) fn folder() -> PathBuf {
@@ -70,10 +65,10 @@ impl Transcript {
 
 /// What the command says and how it ends, in the transcript's form.
 fn run(place: &Path, as_nobody: bool, words: &str) -> String {
-    let mut command = Command::new(place.join("kiln"));
-    command.args(words.split(' ').map(expand)).current_dir(place).stdin(Stdio::null());
-    if as_nobody && nix::unistd::geteuid().is_root() {
-        command.uid(NOBODY).gid(NOBODY);
+    let mut command = fixtures::kiln(place);
+    command.args(words.split(' ').map(expand));
+    if as_nobody {
+        fixtures::as_nobody(&mut command);
     }
     let output = command.output().expect("the binary runs");
     let said = String::from_utf8(output.stderr).expect("messages are UTF-8");
