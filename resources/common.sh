@@ -102,6 +102,19 @@ packages() {
         apt-get -q -y -o DPkg::Lock::Timeout=600 --no-install-recommends install "${missing[@]}"
 }
 
+# remembered NAME COMMAND...: prints what COMMAND printed when last asked under that NAME, and asks
+# again only if apt's lists have changed since: apt takes a second to answer.
+remembered() {
+    local memo=$cache/$1
+    shift
+    if [[ ! -s $memo || /var/lib/apt/lists -nt $memo ]]; then
+        mkdir -p "$cache"
+        "$@" >"$memo.$$"
+        mv "$memo.$$" "$memo"
+    fi
+    cat "$memo"
+}
+
 # unpack_package NAME DIR: downloads a package and unpacks it into DIR without installing it.
 unpack_package() {
     local name=$1 into=$2
