@@ -1,0 +1,9 @@
+//! Any bytes as a kernel file: named or understood, never a panic.
+#![no_main]
+
+use boot::loader::parse_bytes;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let _ = parse_bytes(data);
+});
