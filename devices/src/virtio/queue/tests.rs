@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use vm_memory::VolatileSlice;
-use vmm_core::mem::{GuestRam, RamRegion, allocate};
+use vmm_core::mem::GuestRam;
 
 use super::*;
 use crate::virtio::spec::{desc, feature};
@@ -21,11 +21,7 @@ struct Bench {
 
 impl Bench {
     fn new(features: u64) -> Self {
-        Self::with_mem(features, ram())
-    }
-
-    fn with_mem(features: u64, mem: Arc<GuestRam>) -> Self {
-        let line = Arc::new(TestLine::default());
+        let (mem, line) = (ram(), Arc::new(TestLine::default()));
         let driver = DriverQueue::new(0x1_0000, SIZE);
         let mut setup = QueueSetup::new(16);
         setup.set_size(u32::from(SIZE));
@@ -110,13 +106,12 @@ fn loops_end() {
 
 #[test]
 fn more_than_4_gib_is_refused() {
-    // Nothing touches the memory, so the host does not have to have it.
-    let big = RamRegion { base: 0, size: 3 << 30 };
-    let mut bench = Bench::with_mem(0, Arc::new(allocate(&[big]).unwrap()));
-    let len = 1 << 31;
-    bench.driver.add(&bench.mem, &[write_only(0, len), write_only(0, len)]);
+    let mut bench = Bench::new(0);
+    let (high, len) = (RAM[2].base, 1 << 31);
+    let big = write_only(high, len);
+    bench.driver.add(&bench.mem, &[big, big]);
     assert_eq!(bench.pop(), Ok(Some((0, 1 << 32))));
-    bench.driver.add(&bench.mem, &[write_only(0, len), write_only(0, len), write_only(0, 1)]);
+    bench.driver.add(&bench.mem, &[big, big, write_only(high, 1)]);
     assert_eq!(bench.pop(), Err(RingError::TooBig));
 }
 

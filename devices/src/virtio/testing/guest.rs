@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use event_manager::{EventManager, SubscriberOps};
 use vm_memory::{Bytes, GuestAddress};
@@ -6,12 +6,16 @@ use vmm_core::mem::{GuestRam, RamRegion, allocate};
 
 use super::{DriverQueue, MmioRegisters, Registers, TestLine};
 use crate::virtio::spec::status;
-use crate::virtio::transport::{Mmio, RingPart};
+use crate::virtio::transport::RingPart;
 use crate::virtio::{Subscriber, VirtioDevice};
 
-/// The test guest's RAM: two regions with a hole between.
-pub const RAM: [RamRegion; 2] =
-    [RamRegion { base: 0, size: 0x40_0000 }, RamRegion { base: 0x80_0000, size: 0x10_0000 }];
+/// The test guest's RAM: two regions with a hole between, and a big one that
+/// nothing touches, so that the host does not have to have it.
+pub const RAM: [RamRegion; 3] = [
+    RamRegion { base: 0, size: 0x40_0000 },
+    RamRegion { base: 0x80_0000, size: 0x10_0000 },
+    RamRegion { base: 4 << 30, size: 3 << 30 },
+];
 
 /// Wake-ups after which a device that still has events counts as spinning.
 const REST: usize = 10_000;
@@ -31,27 +35,38 @@ pub struct Guest<R: Registers> {
     pub line: Arc<TestLine>,
     /// The queues, once set up. Queue 0 lies at 0x1_0000, the next 64 KiB on.
     pub queues: Vec<DriverQueue>,
-    events: EventManager<Subscriber>,
+    events: SharedLoop,
 }
+
+/// An event loop that several test guests share.
+pub type SharedLoop = Arc<Mutex<EventManager<Subscriber>>>;
 
 impl Guest<MmioRegisters> {
     /// A guest with `device` behind virtio-mmio.
     pub fn mmio(device: impl VirtioDevice + 'static) -> Self {
-        Self::new(device, |device, mem, line| MmioRegisters(Mmio::new(device, mem, line)))
+        Self::new(device)
     }
 }
 
 impl<R: Registers> Guest<R> {
-    /// A guest with `device` behind the transport that `connect` makes.
-    pub fn new(
-        device: impl VirtioDevice + 'static,
-        connect: impl FnOnce(Box<dyn VirtioDevice>, Arc<GuestRam>, Arc<TestLine>) -> R,
-    ) -> Self {
+    /// A guest with `device`, which has a loop to itself.
+    pub fn new(device: impl VirtioDevice + 'static) -> Self {
+        let events = EventManager::new().expect("the host has a descriptor");
+        Self::on(&Arc::new(Mutex::new(events)), device)
+    }
+
+    /// A guest with `device`, served by `events`.
+    pub fn on(events: &SharedLoop, device: impl VirtioDevice + 'static) -> Self {
         let (mem, line) = (ram(), Arc::new(TestLine::default()));
-        let mut events = EventManager::new().expect("the host has a descriptor");
-        events.add_subscriber(device.subscriber());
-        let regs = connect(Box::new(device), Arc::clone(&mem), Arc::clone(&line));
+        let events = Arc::clone(events);
+        events.lock().expect("no test panicked").add_subscriber(device.subscriber());
+        let regs = R::connect(Box::new(device), Arc::clone(&mem), Arc::clone(&line) as _);
         Self { mem, regs, line, queues: Vec::new(), events }
+    }
+
+    /// The loop that serves the device.
+    pub fn events(&self) -> SharedLoop {
+        Arc::clone(&self.events)
     }
 
     /// Resets the device and accepts those of `features` that are on offer.
@@ -93,17 +108,23 @@ impl<R: Registers> Guest<R> {
         self.go();
     }
 
-    /// Sets DRIVER_OK.
+    /// Sets DRIVER_OK and lets the device work.
     pub fn go(&mut self) {
+        self.set_live();
+        self.pump();
+    }
+
+    /// Sets DRIVER_OK.
+    pub fn set_live(&mut self) {
         let status = self.regs.status() | status::DRIVER_OK;
         self.regs.set_status(status);
-        self.pump();
     }
 
     /// Lets the device work until it rests.
     pub fn pump(&mut self) {
+        let mut events = self.events.lock().expect("no test panicked");
         for _ in 0..REST {
-            if self.events.run_with_timeout(0).expect("the loop can wait") == 0 {
+            if events.run_with_timeout(0).expect("the loop can wait") == 0 {
                 return;
             }
         }

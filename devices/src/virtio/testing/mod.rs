@@ -8,7 +8,7 @@ mod line;
 mod queue;
 mod registers;
 
-pub use guest::{Guest, RAM, ram};
+pub use guest::{Guest, RAM, SharedLoop, ram};
 pub use line::TestLine;
-pub use queue::{DriverQueue, Segment, read_only, write_only};
+pub use queue::{DriverQueue, Segment, read_only, write_desc, write_only};
 pub use registers::{MmioRegisters, Registers};

@@ -1,4 +1,4 @@
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 
 use virtio_queue::desc::split::Descriptor;
 use vm_memory::{Bytes, GuestAddress};
@@ -116,6 +116,24 @@ impl DriverQueue {
         mem.write_obj(flags, GuestAddress(self.driver)).expect("the ring is in RAM");
     }
 
+    /// Whether the device wants to be told of the last `added` chains
+    /// (VIRTIO 1.2 §2.7.10.1).
+    pub fn is_kick_wanted(&self, mem: &GuestRam, added: u16, event_idx: bool) -> bool {
+        fence(Ordering::SeqCst);
+        if event_idx {
+            let event = self.avail_event(mem);
+            return self.next_avail.wrapping_sub(event).wrapping_sub(1) < added;
+        }
+        let flags: u16 = mem.read_obj(GuestAddress(self.device)).expect("the ring is in RAM");
+        flags & 1 == 0
+    }
+
+    /// Asks for an interrupt when the next chain is used.
+    pub fn ask_for_next(&self, mem: &GuestRam) {
+        self.set_used_event(mem, self.next_used);
+        fence(Ordering::SeqCst);
+    }
+
     /// Asks for an interrupt when entry `index` is used.
     pub fn set_used_event(&self, mem: &GuestRam, index: u16) {
         let at = self.driver + 4 + 2 * u64::from(self.size);
@@ -143,7 +161,7 @@ impl DriverQueue {
 }
 
 /// Writes entry `index` of the descriptor table at `table`.
-fn write_desc(mem: &GuestRam, table: u64, index: u16, s: Segment, next: u16) {
+pub fn write_desc(mem: &GuestRam, table: u64, index: u16, s: Segment, next: u16) {
     let at = GuestAddress(table + 16 * u64::from(index));
     let entry = Descriptor::new(s.addr, s.len, s.flags, next);
     mem.write_obj(entry, at).expect("the table is in RAM");

@@ -1,9 +1,16 @@
-use vmm_core::bus::BusDevice;
+use std::sync::Arc;
 
+use vmm_core::bus::BusDevice;
+use vmm_core::irq::IrqLine;
+use vmm_core::mem::GuestRam;
+
+use crate::virtio::VirtioDevice;
 use crate::virtio::transport::{Mmio, RingPart};
 
 /// What a driver does to a device, whatever the transport.
 pub trait Registers {
+    /// `device` behind this transport.
+    fn connect(device: Box<dyn VirtioDevice>, mem: Arc<GuestRam>, line: Arc<dyn IrqLine>) -> Self;
     /// The registers as the bus sees them, and the length of their window.
     fn bus(&mut self) -> (&mut dyn BusDevice, u64);
     /// The device's virtio id.
@@ -62,6 +69,10 @@ fn halves(value: u64) -> [u32; 2] {
 }
 
 impl Registers for MmioRegisters {
+    fn connect(device: Box<dyn VirtioDevice>, mem: Arc<GuestRam>, line: Arc<dyn IrqLine>) -> Self {
+        Self(Mmio::new(device, mem, line))
+    }
+
     fn bus(&mut self) -> (&mut dyn BusDevice, u64) {
         (&mut self.0, 0x1000)
     }

@@ -1,0 +1,44 @@
+//! What every virtio device does under a hostile driver, on every transport.
+//!
+//! A rule is a function generic over device and transport; [`every`] runs it
+//! on all of them. A new transport or device is one line there.
+
+mod lifecycle;
+mod races;
+mod registers;
+mod rings;
+mod subject;
+
+use subject::{BlkSubject, NetSubject};
+
+/// Makes a test of each rule, on every device and transport.
+macro_rules! every {
+    ($($module:ident::$rule:ident),* $(,)?) => {$(
+        #[test]
+        fn $rule() {
+            use devices::virtio::testing::MmioRegisters;
+            $module::$rule::<BlkSubject, MmioRegisters>();
+            $module::$rule::<NetSubject, MmioRegisters>();
+        }
+    )*};
+}
+
+every! {
+    lifecycle::a_device_may_be_stopped_at_any_time_and_twice,
+    lifecycle::unoffered_features_are_refused,
+    lifecycle::every_subset_of_features_works,
+    lifecycle::a_device_without_queues_does_nothing,
+    lifecycle::kicks_out_of_time_are_ignored,
+    lifecycle::a_reset_leaves_memory_alone,
+    registers::queues_are_frozen_while_live,
+    registers::no_access_is_too_odd,
+    registers::any_writes_leave_a_usable_device,
+    registers::the_configuration_reads_as_zero_past_its_end,
+    rings::each_broken_rule_needs_a_reset,
+    rings::a_broken_device_stays_broken_until_reset,
+    rings::a_broken_device_does_not_stop_others,
+    rings::garbage_rings_are_survived,
+    races::a_reset_ends_what_the_loop_does,
+    races::a_driver_may_rewrite_everything_at_any_time,
+    races::no_notification_is_lost,
+}

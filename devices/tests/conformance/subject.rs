@@ -1,0 +1,170 @@
+//! The devices under test.
+
+use std::os::unix::net::UnixDatagram;
+
+use devices::backend::disk::MemoryDisk;
+use devices::backend::net::SocketNet;
+use devices::virtio::VirtioDevice;
+use devices::virtio::blk::Blk;
+use devices::virtio::net::Net;
+use devices::virtio::testing::{Guest, Registers, Segment, read_only, write_only};
+
+/// Where good requests lie in memory.
+pub(crate) const GOOD: u64 = 0x30_0000;
+
+/// All features that there are, for drivers that take what is on offer.
+pub(crate) const ALL: u64 = u64::MAX;
+
+/// A device and what surrounds it.
+pub(crate) trait Subject: Sized {
+    type Device: VirtioDevice + 'static;
+
+    /// How many queues it has.
+    const QUEUES: u32;
+    /// The queue whose requests need nothing but a kick.
+    const SERVED: u32;
+
+    fn new() -> (Self, Self::Device);
+
+    /// Makes the device look at `queue`.
+    fn poke<R: Registers>(&mut self, guest: &mut Guest<R>, queue: u32);
+
+    /// Puts a good request for [`Subject::SERVED`] into memory.
+    fn request<R: Registers>(&self, guest: &Guest<R>) -> Vec<Segment>;
+
+    /// Uses the device, which is live, and checks what it does.
+    fn work<R: Registers>(&mut self, guest: &mut Guest<R>);
+}
+
+/// A new device in a guest of its own.
+pub(crate) fn new<S: Subject, R: Registers>() -> (S, Guest<R>) {
+    let (subject, device) = S::new();
+    (subject, Guest::new(device))
+}
+
+/// Resets the device and uses it.
+pub(crate) fn assert_usable<S: Subject, R: Registers>(subject: &mut S, guest: &mut Guest<R>) {
+    guest.start(ALL);
+    assert!(!guest.is_reset_needed());
+    subject.work(guest);
+}
+
+pub(crate) struct BlkSubject;
+
+impl Subject for BlkSubject {
+    type Device = Blk;
+
+    const QUEUES: u32 = 1;
+    const SERVED: u32 = 0;
+
+    fn new() -> (Self, Blk) {
+        let disk = MemoryDisk::new(vec![0; 64 * 512], false);
+        (Self, Blk::new(Box::new(disk), "disk").expect("the host has descriptors"))
+    }
+
+    fn poke<R: Registers>(&mut self, guest: &mut Guest<R>, queue: u32) {
+        guest.kick(queue);
+    }
+
+    fn request<R: Registers>(&self, guest: &Guest<R>) -> Vec<Segment> {
+        guest.write(GOOD, &[0; 16]);
+        vec![read_only(GOOD, 16), write_only(GOOD + 0x1000, 513)]
+    }
+
+    fn work<R: Registers>(&mut self, guest: &mut Guest<R>) {
+        for byte in [0x5a, 0xa5] {
+            let mut write = [&[1_u8][..], &[0; 15], &[byte; 512]].concat();
+            write[8] = 7;
+            guest.write(GOOD, &write);
+            let segments = [read_only(GOOD, 528), write_only(GOOD + 0x1000, 1)];
+            assert_eq!(run(guest, 0, &segments), 1);
+            assert_eq!(guest.read(GOOD + 0x1000, 1), [0]);
+            write[0] = 0;
+            guest.write(GOOD, &write);
+            let segments = [read_only(GOOD, 16), write_only(GOOD + 0x1000, 513)];
+            assert_eq!(run(guest, 0, &segments), 513);
+            assert_eq!(guest.read(GOOD + 0x1000, 512), [byte; 512]);
+        }
+    }
+}
+
+/// Runs one chain to its end; returns the used length.
+fn run<R: Registers>(guest: &mut Guest<R>, queue: u32, segments: &[Segment]) -> u32 {
+    let index = usize::try_from(queue).expect("a small number");
+    let head = guest.queues[index].add(&guest.mem, segments);
+    guest.kick(queue);
+    let (id, len) = guest.used(index).expect("a good request is answered");
+    assert_eq!(id, u32::from(head));
+    len
+}
+
+pub(crate) struct NetSubject {
+    peer: UnixDatagram,
+    serial: u8,
+}
+
+fn packet(serial: u8) -> Vec<u8> {
+    [&[0; 12][..], &[serial; 60]].concat()
+}
+
+impl Subject for NetSubject {
+    type Device = Net;
+
+    const QUEUES: u32 = 2;
+    const SERVED: u32 = 1;
+
+    fn new() -> (Self, Net) {
+        let (backend, peer) = SocketNet::pair().expect("the host has descriptors");
+        let device = Net::new(Box::new(backend), [2, 0, 0, 0, 0, 1]);
+        (Self { peer, serial: 0 }, device.expect("the host has descriptors"))
+    }
+
+    fn poke<R: Registers>(&mut self, guest: &mut Guest<R>, queue: u32) {
+        // The socket may be full of packets that a broken guest did not take.
+        let _ = self.peer.send(&packet(0));
+        guest.kick(queue);
+    }
+
+    fn request<R: Registers>(&self, guest: &Guest<R>) -> Vec<Segment> {
+        guest.write(GOOD, &packet(0));
+        vec![read_only(GOOD, 72)]
+    }
+
+    fn work<R: Registers>(&mut self, guest: &mut Guest<R>) {
+        for _ in 0..2 {
+            self.serial = self.serial % 255 + 1;
+            self.receive(guest);
+            self.send(guest);
+        }
+    }
+}
+
+impl NetSubject {
+    /// A packet arrives in the guest, behind those that waited before.
+    fn receive<R: Registers>(&self, guest: &mut Guest<R>) {
+        let wanted = packet(self.serial);
+        let mut sent = false;
+        for _ in 0..1000 {
+            sent = sent || self.peer.send(&wanted).is_ok();
+            guest.queues[0].add(&guest.mem, &[write_only(GOOD, 70_000)]);
+            guest.kick(0);
+            while let Some((_, len)) = guest.used(0) {
+                if sent && len == 72 && guest.read(GOOD + 12, 60) == wanted[12..] {
+                    return;
+                }
+            }
+        }
+        panic!("the packet never arrived");
+    }
+
+    /// A packet leaves the guest, behind those that left before.
+    fn send<R: Registers>(&self, guest: &mut Guest<R>) {
+        let mut seen = vec![0; 0x2_0000];
+        while self.peer.recv(&mut seen).is_ok() {}
+        let wanted = packet(self.serial);
+        guest.write(GOOD, &wanted);
+        assert_eq!(run(guest, 1, &[read_only(GOOD, 72)]), 0);
+        let len = self.peer.recv(&mut seen).expect("the packet left");
+        assert_eq!(seen[..len], wanted);
+    }
+}
