@@ -1,5 +1,6 @@
 //! Replays the corpora of boot's fuzz targets, each input once, through the
 //! functions that the targets call.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

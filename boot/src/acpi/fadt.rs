@@ -19,7 +19,6 @@ pub(super) const S5_SLEEP_TYPE: u8 = 5;
 /// Boot architecture flags (ACPI 6.5 §5.2.9.3). Legacy devices and the 8042
 /// are not claimed, so nobody waits for a keyboard to answer.
 const NO_VGA: u16 = 1 << 2;
-const NO_ASPM: u16 = 1 << 4;
 const NO_CMOS_RTC: u16 = 1 << 5;
 
 /// The table; `dsdt` is the DSDT's guest-physical address.
@@ -32,7 +31,7 @@ pub(super) fn table(dsdt: u64) -> FADT {
         .flag(Flags::ResetRegSup)
         .flag(Flags::Headless)
         .flag(Flags::HwReducedAcpi);
-    fadt.iapc_boot_arch = (NO_VGA | NO_ASPM | NO_CMOS_RTC).into();
+    fadt.iapc_boot_arch = (NO_VGA | NO_CMOS_RTC).into();
     fadt.reset_reg = port(layout::RESET_CONTROL);
     fadt.reset_value = RESET_VALUE;
     fadt.sleep_control_reg = port(layout::ACPI_SLEEP);

@@ -46,6 +46,9 @@ const MAGICS: &[Magic] = &[
 const PE_UNIFIED: &str = "a unified kernel image (an EFI program); take the kernel out of it \
      with `objcopy -O binary --only-section=.linux`";
 
+/// No bzImage is shorter: a boot sector and a sector of setup code.
+const BZIMAGE_MIN: usize = 1024;
+
 /// What a file is that starts with a magic number of its own.
 pub(super) fn recognise(
     source: &Source<'_>,
@@ -94,17 +97,25 @@ fn holds(head: &[u8], offset: usize, magic: &[u8]) -> bool {
     head.get(offset..).is_some_and(|bytes| bytes.starts_with(magic))
 }
 
-/// A program with a DOS header: EFI programs have a PE header behind it.
+/// A program with a DOS header: EFI programs have a PE header behind it, and
+/// so have most bzImages, of which this may be no more than the start.
 fn dos_program(head: &[u8]) -> &'static str {
     let pe = head
         .get(0x3c..)
         .and_then(|bytes| bytes.first_chunk())
-        .and_then(|bytes| usize::try_from(u32::from_le_bytes(*bytes)).ok())
-        .filter(|&offset| holds(head, offset, b"PE\0\0"));
+        .and_then(|bytes| usize::try_from(u32::from_le_bytes(*bytes)).ok());
     match pe {
-        None => "a DOS program",
-        Some(_) if head.windows(8).any(|name| name == b".linux\0\0") => PE_UNIFIED,
-        Some(_) => "an EFI or Windows program (PE) without a Linux setup header",
+        _ if head.len() < BZIMAGE_MIN => {
+            "truncated: it may be the start of a Linux kernel or of an EFI program"
+        }
+        Some(offset) if holds(head, offset, b"PE\0\0") => {
+            if head.windows(8).any(|name| name == b".linux\0\0") {
+                PE_UNIFIED
+            } else {
+                "an EFI or Windows program (PE) without a Linux setup header"
+            }
+        }
+        _ => "a DOS program",
     }
 }
 

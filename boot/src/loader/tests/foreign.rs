@@ -50,6 +50,19 @@ fn efi_programs_are_told_apart() {
 }
 
 #[test]
+fn the_mere_start_of_a_kernel_is_called_truncated() {
+    let mut file = bzimage(&[0x90; 0x210]);
+    put(&mut file, 0, b"MZ");
+    image(&file).unwrap();
+    for size in [2, 0x40, 0x1ff, 0x205] {
+        assert_eq!(
+            image(&file[..size]).unwrap_err().to_string(),
+            "is truncated: it may be the start of a Linux kernel or of an EFI program"
+        );
+    }
+}
+
+#[test]
 fn disks_and_boot_sectors_are_told_apart() {
     let mark: (usize, &[u8]) = (510, b"\x55\xaa");
     let mut partition = [0; 16];
