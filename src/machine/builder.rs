@@ -37,6 +37,7 @@ pub(super) fn build(
     let console = attach::console(&mut platform, inputs.console)?;
     attach::legacy(&platform)?;
     attach::disks(&mut platform, &config.disks, inputs.disks)?;
+    attach::nets(&mut platform, config, inputs.taps)?;
 
     let vcpus = vcpus(config, &system, &platform)?;
     let rsdp = boot::acpi::write(&platform.ram, &describe(config, &platform))?;

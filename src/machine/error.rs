@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use boot::acpi::AcpiError;
 use boot::{CmdlineError, InitrdError, KernelError, LoadError};
 use devices::backend::disk::DiskError;
+use devices::backend::net::TapError;
 use vm_memory::GuestMemoryError;
 use vmm_core::bus::BusError;
 use vmm_core::event::WorkerPanic;
@@ -27,6 +28,9 @@ pub enum RunError {
     /// A disk cannot be used.
     #[error("--disk: {0}")]
     Disk(#[source] DiskError),
+    /// A network interface cannot be used.
+    #[error("--net: {0}")]
+    Net(#[source] TapError),
     /// The console's file cannot be written.
     #[error("--console: the file {path} cannot be written")]
     ConsoleFile {

@@ -5,6 +5,7 @@ use std::path::Path;
 use boot::{CmdlineError, Initrd, Kernel};
 use devices::backend::console::Sink;
 use devices::backend::disk::RawDisk;
+use devices::backend::net::Tap;
 
 use super::RunError;
 use crate::config::{Console, VmConfig};
@@ -15,6 +16,7 @@ pub(super) struct Inputs {
     pub kernel: Kernel,
     pub initrds: Vec<Initrd>,
     pub disks: Vec<RawDisk>,
+    pub taps: Vec<Tap>,
     pub console: Sink,
 }
 
@@ -37,11 +39,13 @@ impl Inputs {
             .iter()
             .map(|disk| RawDisk::open(&disk.path, disk.readonly).map_err(RunError::Disk))
             .collect::<Result<_, _>>()?;
-        if !config.nets.is_empty() {
-            return Err(RunError::Failed("this build has no network interfaces yet".into()));
-        }
+        let taps = config
+            .nets
+            .iter()
+            .map(|net| Tap::open(net.tap.as_str()).map_err(RunError::Net))
+            .collect::<Result<_, _>>()?;
         let console = open_console(&config.console)?;
-        Ok(Self { kernel, initrds, disks, console })
+        Ok(Self { kernel, initrds, disks, taps, console })
     }
 }
 

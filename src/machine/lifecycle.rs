@@ -1,5 +1,5 @@
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use vmm_core::event::MachineRequest;
 use vmm_core::sys::signal::{Order, Signals};
@@ -47,7 +47,7 @@ impl Machine {
         let supervisor = Arc::new(Mutex::new(Supervisor::new(
             platform.requests.clone(),
             signals,
-            Arc::clone(console.writer.output()),
+            Arc::clone(console.output()),
             timeout,
         )?));
         platform.subscribe(Arc::clone(&supervisor) as _);
@@ -61,7 +61,7 @@ impl Machine {
         self.control.set(Desired::Running);
         let ending = self.until_it_ends();
         let ending = self.stop(ending)?;
-        let facts = self.console.writer.output().facts();
+        let facts = self.console.output().facts();
         self.console.finish(drain_time(&ending))?;
         verdict(ending, &facts)
     }
@@ -94,7 +94,7 @@ impl Machine {
                 None
             }
             Happening::Order(Order::Continue) => {
-                terminal::reapply();
+                self.console.resume();
                 None
             }
             Happening::TimedOut => self.timeout.map(Ending::TimedOut),
@@ -126,7 +126,7 @@ impl Machine {
     fn stop(&mut self, ending: Result<Ending, RunError>) -> Result<Ending, RunError> {
         self.control.set(Desired::Stopped);
         // A vCPU may be waiting for room in the console's buffer.
-        self.console.writer.output().release();
+        self.console.output().release();
         let mut panicked = None;
         for vcpu in self.vcpus.drain(..) {
             if let Err(panic) = vcpu.stop() {
@@ -146,20 +146,5 @@ fn drain_time(ending: &Ending) -> Duration {
     match ending {
         Ending::Signal(_) | Ending::Requested(MachineRequest::Quit) => DRAIN_AFTER_SIGNAL,
         _ => DRAIN,
-    }
-}
-
-impl Console {
-    fn start(&mut self) -> Result<(), RunError> {
-        self.writer.start();
-        Ok(())
-    }
-
-    fn finish(self, patience: Duration) -> Result<(), RunError> {
-        let lost = self.writer.finish(Instant::now() + patience)?;
-        if lost > 0 {
-            log::warn!("{lost} bytes of console output were never read, and are lost");
-        }
-        Ok(())
     }
 }

@@ -4,7 +4,9 @@
 mod console;
 mod disk;
 mod legacy;
+mod net;
 
 pub(super) use console::{Console, console};
 pub(super) use disk::disks;
 pub(super) use legacy::legacy;
+pub(super) use net::nets;
