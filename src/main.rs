@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use kiln::check::Report;
 use kiln::cli::{self, CheckArgs, Command, RunArgs, Usage};
 use kiln::config::{HostLimits, VmConfig};
 use kiln::exit::{Chain, ExitStatus, Verdict};
@@ -77,7 +78,7 @@ fn explain(usage: &Usage) -> ExitStatus {
 }
 
 fn check(args: &CheckArgs) -> ExitStatus {
-    let report = kiln::check::run();
+    let report = Report::of_this_host();
     if args.json {
         print(&format!("{}\n", report.to_json()))
     } else {

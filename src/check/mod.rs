@@ -7,10 +7,3 @@ mod report;
 mod tests;
 
 pub use report::{Item, Report, State};
-
-/// Looks at this host.
-pub fn run() -> Report {
-    let (host, can_run, mut checks) = kvm::look();
-    checks.extend(host::look());
-    Report { can_run, host, checks }
-}

@@ -3,6 +3,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use vmm_core::kvm::HostKind;
 
+use super::{host, kvm};
 use crate::exit::ExitStatus;
 
 /// How a thing stands on this host.
@@ -73,6 +74,13 @@ pub struct Report {
 }
 
 impl Report {
+    /// Looks at this host.
+    pub fn of_this_host() -> Self {
+        let (host, can_run, mut checks) = kvm::look();
+        checks.extend(host::look());
+        Self { can_run, host, checks }
+    }
+
     /// The exit status of `kiln check`.
     pub fn status(&self) -> ExitStatus {
         if self.can_run { ExitStatus::Success } else { ExitStatus::Failed }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadValue, list};
+use super::{BadValue, list, text::as_text};
 
 /// A disk: a raw image or a block device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,10 +66,10 @@ impl DiskId {
     }
 }
 
-impl TryFrom<String> for DiskId {
-    type Error = BadValue;
+impl FromStr for DiskId {
+    type Err = BadValue;
 
-    fn try_from(id: String) -> Result<Self, BadValue> {
+    fn from_str(id: &str) -> Result<Self, BadValue> {
         let fits = (1..=Self::MAX_LEN).contains(&id.len());
         if !fits || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(BadValue(format!(
@@ -77,23 +77,11 @@ impl TryFrom<String> for DiskId {
                 Self::MAX_LEN
             )));
         }
-        Ok(Self(id))
+        Ok(Self(id.to_owned()))
     }
 }
 
-impl FromStr for DiskId {
-    type Err = BadValue;
-
-    fn from_str(id: &str) -> Result<Self, BadValue> {
-        id.to_owned().try_into()
-    }
-}
-
-impl From<DiskId> for String {
-    fn from(id: DiskId) -> Self {
-        id.0
-    }
-}
+as_text!(DiskId);
 
 impl fmt::Display for DiskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,7 @@
 //! What a virtual machine is made of, checked: one definition for the command
 //! line and for files.
 
+mod bad_value;
 mod cmdline;
 mod console;
 mod cpus;
@@ -14,9 +15,11 @@ mod net;
 mod size;
 #[cfg(test)]
 mod tests;
+mod text;
 mod timeout;
 mod vm;
 
+pub use bad_value::BadValue;
 pub use cmdline::default_cmdline;
 pub use console::Console;
 pub use cpus::CpuCount;
@@ -29,15 +32,3 @@ pub use net::{NetConfig, TapName};
 pub use size::{ByteSize, MemorySize};
 pub use timeout::Timeout;
 pub use vm::{ConfigError, VmConfig};
-
-/// Why a value was refused: a clause for a person, to follow the option's
-/// name and the value as given.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BadValue(pub(crate) String);
-
-impl BadValue {
-    pub(crate) fn new(reason: impl Into<String>) -> Self {
-        Self(reason.into())
-    }
-}

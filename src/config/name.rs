@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::BadValue;
+use super::{BadValue, text::as_text};
 
 /// The name of a virtual machine in logs and thread names: 1 to 64 ASCII
 /// letters, digits, `-`, `_` and `.`.
@@ -21,10 +21,10 @@ impl VmName {
     }
 }
 
-impl TryFrom<String> for VmName {
-    type Error = BadValue;
+impl FromStr for VmName {
+    type Err = BadValue;
 
-    fn try_from(name: String) -> Result<Self, BadValue> {
+    fn from_str(name: &str) -> Result<Self, BadValue> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if !(1..=Self::MAX_LEN).contains(&name.len()) || !name.bytes().all(allowed) {
             return Err(BadValue(format!(
@@ -32,23 +32,11 @@ impl TryFrom<String> for VmName {
                 Self::MAX_LEN
             )));
         }
-        Ok(Self(name))
+        Ok(Self(name.to_owned()))
     }
 }
 
-impl FromStr for VmName {
-    type Err = BadValue;
-
-    fn from_str(name: &str) -> Result<Self, BadValue> {
-        name.to_owned().try_into()
-    }
-}
-
-impl From<VmName> for String {
-    fn from(name: VmName) -> Self {
-        name.0
-    }
-}
+as_text!(VmName);
 
 impl fmt::Display for VmName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadValue, MacAddr, list};
+use super::{BadValue, MacAddr, list, text::as_text};
 
 /// A network interface on a tap of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,10 +59,10 @@ impl TapName {
     }
 }
 
-impl TryFrom<String> for TapName {
-    type Error = BadValue;
+impl FromStr for TapName {
+    type Err = BadValue;
 
-    fn try_from(name: String) -> Result<Self, BadValue> {
+    fn from_str(name: &str) -> Result<Self, BadValue> {
         let allowed = |c: char| !c.is_whitespace() && !c.is_control() && !"/:%".contains(c);
         if !(1..=Self::MAX_LEN).contains(&name.len()) {
             return Err(BadValue(format!(
@@ -73,23 +73,11 @@ impl TryFrom<String> for TapName {
         if !name.chars().all(allowed) || name == "." || name == ".." {
             return Err(BadValue(format!("tap={name}: no interface can have that name")));
         }
-        Ok(Self(name))
+        Ok(Self(name.to_owned()))
     }
 }
 
-impl FromStr for TapName {
-    type Err = BadValue;
-
-    fn from_str(name: &str) -> Result<Self, BadValue> {
-        name.to_owned().try_into()
-    }
-}
-
-impl From<TapName> for String {
-    fn from(name: TapName) -> Self {
-        name.0
-    }
-}
+as_text!(TapName);
 
 impl fmt::Display for TapName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

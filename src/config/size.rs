@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::BadValue;
+use super::{BadValue, text::as_text};
 
 /// A number of bytes, written as a number with `K`, `M`, `G` or `T` (powers
 /// of 1024) or without a unit, in bytes.
@@ -73,19 +73,7 @@ impl fmt::Display for ByteSize {
     }
 }
 
-impl TryFrom<String> for ByteSize {
-    type Error = BadValue;
-
-    fn try_from(text: String) -> Result<Self, BadValue> {
-        text.parse()
-    }
-}
-
-impl From<ByteSize> for String {
-    fn from(size: ByteSize) -> Self {
-        size.to_string()
-    }
-}
+as_text!(ByteSize);
 
 /// Guest memory: at least 1 MiB and whole 4 KiB pages.
 ///

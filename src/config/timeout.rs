@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::BadValue;
+use super::{BadValue, text::as_text};
 
 /// How long a run may last: more than nothing, at most a thousand days.
 /// Written as `30s`, `1m 30s`, `500ms`.
@@ -38,19 +38,7 @@ impl FromStr for Timeout {
     }
 }
 
-impl TryFrom<String> for Timeout {
-    type Error = BadValue;
-
-    fn try_from(text: String) -> Result<Self, BadValue> {
-        text.parse()
-    }
-}
-
-impl From<Timeout> for String {
-    fn from(timeout: Timeout) -> Self {
-        timeout.to_string()
-    }
-}
+as_text!(Timeout);
 
 impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
