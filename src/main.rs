@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::panic;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -18,14 +19,19 @@ const BOOT: &str = "/boot";
 // 2 that was closed, so none of ours can land there, and it ignores SIGPIPE.
 fn main() -> ExitCode {
     logging::install_panic_hook(vmm_core::sys::terminal::restore);
-    let status = match cli::parse(std::env::args_os()) {
+    // The hook has told a bug on this thread; the status is for the parent.
+    panic::catch_unwind(obey).unwrap_or(ExitStatus::Failed).into()
+}
+
+/// Does what the command line says.
+fn obey() -> ExitStatus {
+    match cli::parse(std::env::args_os()) {
         Ok(args) => match args.command {
             Command::Run(args) => run(*args),
             Command::Check(args) => check(&args),
         },
         Err(usage) => explain(&usage),
-    };
-    status.into()
+    }
 }
 
 /// Boots, runs, and says in a line how it ended.

@@ -1,4 +1,4 @@
-//! A machine: built from a [`VmConfig`](crate::config::VmConfig), run to its
+//! A machine: built from a [`VmConfig`], run to its
 //! end, taken down in one way. The only code that sees all crates.
 
 mod attach;

@@ -8,6 +8,7 @@
 
 mod clash;
 mod fixtures;
+mod net;
 mod transcript;
 
 use transcript::Transcript;

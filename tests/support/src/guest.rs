@@ -1,0 +1,240 @@
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::capture::Capture;
+use crate::image::{Form, tiny};
+use crate::initramfs;
+use crate::running::{Outcome, Running};
+use crate::terminal::Terminal;
+
+/// Longer than anything takes on the slowest machine, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for a Linux kernel in the lab.
+const LINUX_PATIENCE: Duration = Duration::from_secs(300);
+
+/// The `kiln` that was just built: cargo puts a test's binary in `deps`,
+/// right beside it.
+///
+/// # Panics
+/// If it is not there.
+pub fn kiln() -> PathBuf {
+    let test = env::current_exe().expect("a process knows its binary");
+    let kiln = test.parent().and_then(Path::parent).expect("it lies in deps").join("kiln");
+    assert!(kiln.exists(), "{} was not built: run `cargo test`", kiln.display());
+    kiln
+}
+
+/// A guest to be run: `kiln run` with a kernel, and what a test adds.
+///
+/// Unless told otherwise its stdin is /dev/null, and stdout and stderr are
+/// pipes that are read at once.
+pub struct Guest {
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    /// Shell redirections, for streams that are to be closed.
+    redirections: String,
+    stdin: Stdio,
+    stdout: Option<Stdio>,
+    stderr: Option<Stdio>,
+    terminal: Option<Terminal>,
+    patience: Duration,
+    files: Option<TempDir>,
+}
+
+impl Guest {
+    /// The tiny guest, obeying `words`, entered by PVH.
+    pub fn tiny(words: &[&str]) -> Self {
+        Self::tiny_as(Form::Pvh, words)
+    }
+
+    /// The tiny guest in another form.
+    pub fn tiny_as(form: Form, words: &[&str]) -> Self {
+        Self::with_kernel(&tiny(form)).arg("--cmdline").arg(words.join(" "))
+    }
+
+    /// Kiln with this kernel and nothing else.
+    pub fn with_kernel(kernel: &Path) -> Self {
+        let guest = Self {
+            arguments: vec!["run".into()],
+            environment: Vec::new(),
+            redirections: String::new(),
+            stdin: Stdio::null(),
+            stdout: None,
+            stderr: None,
+            terminal: None,
+            patience: PATIENCE,
+            files: None,
+        };
+        guest.arg("--kernel").arg(kernel)
+    }
+
+    /// A Linux guest: busybox with `init`, a shell script, as its first
+    /// process. /proc, /sys and /dev are mounted when it starts.
+    ///
+    /// # Panics
+    /// If the lab's runner has not said where busybox is.
+    pub fn linux(kernel: &Path, init: &str) -> Self {
+        let files = tempfile::tempdir().expect("a temporary folder");
+        let initrd = files.path().join("initrd");
+        initramfs::write(&initrd, init);
+        let mut guest = Self::with_kernel(kernel).initrd(&initrd);
+        guest.files = Some(files);
+        guest.patience = LINUX_PATIENCE;
+        guest
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// That many processors.
+    #[must_use]
+    pub fn cpus(self, count: u32) -> Self {
+        self.arg("--cpus").arg(count.to_string())
+    }
+
+    /// That much memory, such as "256M".
+    #[must_use]
+    pub fn memory(self, size: &str) -> Self {
+        self.arg("--memory").arg(size)
+    }
+
+    /// One more initrd.
+    #[must_use]
+    pub fn initrd(self, path: &Path) -> Self {
+        self.arg("--initrd").arg(path)
+    }
+
+    /// More words for the kernel.
+    #[must_use]
+    pub fn append(self, words: &str) -> Self {
+        self.arg("--append").arg(words)
+    }
+
+    /// One more disk; `options` as ",readonly".
+    #[must_use]
+    pub fn disk(self, path: &Path, options: &str) -> Self {
+        let mut value = path.as_os_str().to_owned();
+        value.push(options);
+        self.arg("--disk").arg(value)
+    }
+
+    /// One more network interface.
+    #[must_use]
+    pub fn tap(self, name: &str) -> Self {
+        self.arg("--net").arg(format!("tap={name}"))
+    }
+
+    /// Sets a variable of Kiln's environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Stdin from this file.
+    #[must_use]
+    pub fn stdin(mut self, file: impl Into<OwnedFd>) -> Self {
+        self.stdin = file.into().into();
+        self
+    }
+
+    /// Stdin from a pipe, for [`Running::write`].
+    #[must_use]
+    pub fn stdin_pipe(mut self) -> Self {
+        self.stdin = Stdio::piped();
+        self
+    }
+
+    /// Stdout to this file.
+    #[must_use]
+    pub fn stdout(mut self, file: impl Into<OwnedFd>) -> Self {
+        self.stdout = Some(file.into().into());
+        self
+    }
+
+    /// Stderr to this file.
+    #[must_use]
+    pub fn stderr(mut self, file: impl Into<OwnedFd>) -> Self {
+        self.stderr = Some(file.into().into());
+        self
+    }
+
+    /// With a shell's redirections, such as `<&-` for a closed stdin.
+    #[must_use]
+    pub fn redirect(mut self, redirections: &str) -> Self {
+        self.redirections = redirections.to_owned();
+        self
+    }
+
+    /// On a terminal: stdin, stdout and stderr unless they were set.
+    #[must_use]
+    pub fn terminal(mut self, terminal: Terminal) -> Self {
+        self.stdin = terminal.slave().into();
+        self.stdout.get_or_insert_with(|| terminal.slave().into());
+        self.terminal = Some(terminal);
+        self
+    }
+
+    /// Lets it take longer than a minute.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[track_caller]
+    pub fn spawn(self) -> Running {
+        let mut command = self.command();
+        command.stdin(self.stdin);
+        command.stdout(self.stdout.unwrap_or_else(Stdio::piped));
+        command.stderr(self.stderr.unwrap_or_else(Stdio::piped));
+        let description = format!("{command:?}");
+        let child = command.spawn().expect("the command can be started");
+        // Our copies of what the child inherited are the command's.
+        drop(command);
+        let mut running = Running::new(child, description, self.patience, self.files);
+        if let Some(terminal) = self.terminal {
+            running.stdout = Capture::start(terminal.reader(), Some(Terminal::END));
+            running.terminal = Some(terminal);
+        }
+        running
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub fn run(self) -> Outcome {
+        self.spawn().wait()
+    }
+
+    fn command(&self) -> Command {
+        let mut words: Vec<OsString> = Vec::new();
+        if self.terminal.is_some() {
+            // A session of its own, so that the terminal controls it.
+            words.extend(["setsid", "--ctty"].map(Into::into));
+        }
+        if !self.redirections.is_empty() {
+            let script = format!("exec \"$0\" \"$@\" {}", self.redirections);
+            words.extend(["sh".into(), "-c".into(), script.into()]);
+        }
+        words.push(kiln().into());
+        words.extend(self.arguments.iter().cloned());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}

@@ -1,0 +1,26 @@
+//! Boots real guests under the `kiln` that was just built: what Kiln's tests
+//! share.
+//!
+//! A test says which [`Guest`] it wants and looks at the [`Outcome`]; between
+//! the two it may follow the [`Running`] guest. Whatever goes wrong, a panic
+//! shows all that was printed.
+
+mod capture;
+mod guest;
+mod image;
+mod initramfs;
+mod pattern;
+mod running;
+mod tap;
+mod terminal;
+mod watch;
+
+pub use guest::{Guest, kiln};
+pub use image::Form;
+pub use initramfs::{busybox, kernel};
+pub use nix::sys::signal::Signal;
+pub use pattern::{fnv1a, pattern};
+pub use running::{Outcome, Running};
+pub use tap::Tap;
+pub use terminal::Terminal;
+pub use watch::wait_for_write;
