@@ -23,9 +23,10 @@ impl HostLimits {
     /// Asks the host.
     ///
     /// # Errors
-    /// What sysinfo(2) says.
+    /// What sysinfo(2) says, in a sentence.
     pub fn read() -> io::Result<Self> {
-        let info = nix::sys::sysinfo::sysinfo()?;
+        let info = nix::sys::sysinfo::sysinfo()
+            .map_err(|errno| io::Error::other(format!("the host hides its memory: {errno}")))?;
         let memory = info.ram_total().saturating_add(info.swap_total());
         Ok(Self { memory: ByteSize::new(memory) })
     }

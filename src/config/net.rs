@@ -12,8 +12,8 @@ use super::{BadValue, MacAddr, list, text::as_text};
 pub struct NetConfig {
     /// The host's tap interface.
     pub tap: TapName,
-    /// The guest's address; without it one that depends on the machine's name
-    /// and the interface's place.
+    /// The guest's address; without it one that stays the same from run to
+    /// run, by the machine's name or, if it has none, the tap's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<MacAddr>,
 }
