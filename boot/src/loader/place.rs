@@ -1,17 +1,22 @@
 //! Where in guest memory a kernel and its initrds may lie.
 
+use std::ops::Range;
+
 use vm_memory::{Address, GuestAddress, GuestMemory, GuestMemoryRegion};
 use vmm_core::arch::x86_64::layout;
 use vmm_core::mem::{GuestRam, RamRegion};
 
 use super::error::LoadError;
-use super::image::{Protocol, Segment};
+use super::image::Protocol;
 use super::kernel::Kernel;
 use crate::linux::Initrd;
 
 /// Linux sees all initrds as one; the archives in it are 4-byte aligned
 /// (Linux, Documentation/driver-api/early-userspace/buffer-format.rst).
 const LINUX_ALIGNMENT: u64 = 4;
+
+/// Six pages: PML4, PDPT and four page directories.
+const PAGE_TABLES_END: u64 = layout::PAGE_TABLES + 6 * layout::PAGE_SIZE;
 
 /// End of the RAM that starts at address 0.
 pub(super) fn low_ram_end(ram: &GuestRam) -> u64 {
@@ -22,29 +27,38 @@ pub(super) fn low_ram_end(ram: &GuestRam) -> u64 {
 ///
 /// Returns the end of the memory that the kernel occupies from 1 MiB on.
 pub(super) fn kernel(kernel: &Kernel, ram_end: u64) -> Result<u64, LoadError> {
-    let mut end = layout::HIGH_MEMORY;
+    let taken = taken(&kernel.image.protocol);
+    let mut kernel_end = layout::HIGH_MEMORY;
     for segment in &kernel.image.segments {
-        check(kernel, segment, ram_end)?;
-        end = end.max(segment.end());
+        let (address, end) = (segment.address, segment.end());
+        let path = || kernel.path.clone();
+        let overlaps = |taken: &Range<u64>| address < taken.end && taken.start < end;
+        if end > layout::LOW_RAM_END || taken.iter().any(overlaps) {
+            return Err(LoadError::KernelMisplaced { path: path(), address, end });
+        }
+        if end > ram_end {
+            return Err(LoadError::KernelTooBig { path: path(), end, ram: ram_end });
+        }
+        kernel_end = kernel_end.max(end);
     }
-    Ok(end)
+    Ok(kernel_end)
 }
 
-fn check(kernel: &Kernel, segment: &Segment, ram_end: u64) -> Result<(), LoadError> {
-    let (address, end) = (segment.address, segment.end());
-    // Below 1 MiB only what no boot protocol of ours uses.
-    let conventional = layout::CMDLINE + layout::CMDLINE_CAPACITY..=layout::EBDA;
-    if conventional.contains(&address) && conventional.contains(&end) && end <= ram_end {
-        return Ok(());
-    }
-    let path = kernel.path.clone();
-    if address < layout::HIGH_MEMORY || end > layout::LOW_RAM_END {
-        return Err(LoadError::KernelMisplaced { path, address, end });
-    }
-    if end > ram_end {
-        return Err(LoadError::KernelTooBig { path, end, ram: ram_end });
-    }
-    Ok(())
+/// What is taken of the memory below 1 MiB when a kernel of this protocol is
+/// entered.
+fn taken(protocol: &Protocol) -> [Range<u64>; 4] {
+    let information = match protocol {
+        Protocol::BzImage(_) | Protocol::Linux64 => layout::ZERO_PAGE..PAGE_TABLES_END,
+        Protocol::Pvh => layout::PVH_START_INFO..layout::ZERO_PAGE,
+        Protocol::Multiboot => layout::MULTIBOOT_INFO..layout::CMDLINE,
+    };
+    [
+        // Vectors and BIOS data of real mode, the descriptor table.
+        0..layout::PAGE_SIZE,
+        information,
+        layout::CMDLINE..layout::CMDLINE + layout::CMDLINE_CAPACITY,
+        layout::EBDA..layout::HIGH_MEMORY,
+    ]
 }
 
 /// Finds room for the initrds, one region each: at the top of low RAM, where

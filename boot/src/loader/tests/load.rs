@@ -5,7 +5,7 @@ use vmm_core::arch::x86_64::{EntryPoint, layout};
 use vmm_core::mem::{GuestRam, allocate, plan};
 
 use super::*;
-use crate::{Initrd, LoadError, load};
+use crate::{Initrd, KernelKind, LoadError, load};
 
 const MIB: u64 = 1 << 20;
 const RSDP: GuestAddress = GuestAddress(0xe_0000);
@@ -209,35 +209,67 @@ fn what_does_not_fit_is_refused_with_sizes_and_a_remedy() {
     );
 }
 
+/// Loads a kernel whose first segment is at `paddr`, with a header or note
+/// that makes it one of the three kinds of ELF kernels.
+fn load_at(kind: KernelKind, paddr: u64, memsz: u64) -> Result<EntryPoint, LoadError> {
+    let header = match kind {
+        KernelKind::Multiboot => multiboot_header(0, None),
+        _ => b"kernel".to_vec(),
+    };
+    let mut elf = Elf { entry: paddr, ..Elf::new() };
+    elf.loads[0] = Load::at(paddr, &header, memsz);
+    if kind == KernelKind::ElfPvh {
+        elf = elf.with_note(note(b"Xen\0", 18, &paddr.to_le_bytes(), 4));
+    }
+    let (_file, mut kernel) = kernel(&elf.bytes());
+    assert_eq!(kernel.kind(), kind);
+    load(&ram(64 * MIB), &mut kernel, &[], "", RSDP)
+}
+
 #[test]
 fn segments_outside_of_free_memory_are_refused() {
-    let at = |paddr: u64, memsz: u64| {
-        let mut elf = Elf { entry: paddr, ..Elf::new() };
-        elf.loads[0] = Load::at(paddr, b"kernel", memsz);
-        let (_file, mut kernel) = kernel(&elf.bytes());
-        load(&ram(64 * MIB), &mut kernel, &[], "", RSDP).map(|_| ())
-    };
-    for (paddr, memsz) in [
-        (0, 0x100),
-        (layout::ZERO_PAGE, 0x1000),
-        (layout::CMDLINE + 0xff00, 0x200),
-        (layout::EBDA - 0x100, 0x101),
-        (layout::ACPI, 0x1000),
-        (layout::HIGH_MEMORY - 0x100, 0x200),
-        (layout::LOW_RAM_END, 0x1000),
-        (1 << 33, 0x1000),
-    ] {
-        let result = at(paddr, memsz);
-        assert!(matches!(result, Err(LoadError::KernelMisplaced { .. })), "{paddr:#x} {result:?}");
+    use KernelKind::{Elf64, ElfPvh, Multiboot};
+    for kind in [Elf64, ElfPvh, Multiboot] {
+        for (paddr, memsz) in [
+            (layout::GDT, 0x100),
+            (layout::CMDLINE + 0xff00, 0x200),
+            (layout::EBDA - 0x100, 0x101),
+            (layout::ACPI, 0x1000),
+            (layout::HIGH_MEMORY - 0x100, 0x200),
+            (layout::LOW_RAM_END, 0x1000),
+        ] {
+            let result = load_at(kind, paddr, memsz);
+            let misplaced = matches!(result, Err(LoadError::KernelMisplaced { .. }));
+            assert!(misplaced, "{kind} at {paddr:#x}: {result:?}");
+        }
+        for paddr in [0x3_0000, layout::EBDA - 0x1000, 64 * MIB - 0x1000] {
+            load_at(kind, paddr, 0x1000).unwrap();
+        }
+        let result = load_at(kind, 64 * MIB - 0x1000, 0x1001);
+        assert!(matches!(result, Err(LoadError::KernelTooBig { .. })));
     }
-    at(0x3_0000, 0x1000).unwrap();
-    at(layout::EBDA - 0x1000, 0x1000).unwrap();
-    at(64 * MIB - 0x1000, 0x1000).unwrap();
-    assert!(matches!(at(64 * MIB - 0x1000, 0x1001), Err(LoadError::KernelTooBig { .. })));
+    let result = load_at(Elf64, 1 << 33, 0x1000);
     assert_eq!(
-        at(layout::ACPI, 0x1000).unwrap_err().to_string().split_once(" is ").unwrap().1,
-        "to be loaded at 0xe0000..0xe1000, where this machine has no free memory"
+        result.unwrap_err().to_string().split_once(" is ").unwrap().1,
+        "to be loaded at 0x200000000..0x200001000, where this machine has no free memory"
     );
+}
+
+#[test]
+fn memory_below_1_mib_is_free_where_the_protocol_puts_nothing() {
+    use KernelKind::{Elf64, ElfPvh, Multiboot};
+    for (paddr, free) in [
+        (layout::PVH_START_INFO, [true, false, true]),
+        (layout::ZERO_PAGE, [false, true, true]),
+        (layout::PAGE_TABLES + 0x5000, [false, true, true]),
+        (layout::MULTIBOOT_INFO, [true, true, false]),
+        (layout::CMDLINE - 0x1000, [true, true, false]),
+    ] {
+        for (kind, free) in [Elf64, ElfPvh, Multiboot].into_iter().zip(free) {
+            let result = load_at(kind, paddr, 0x1000);
+            assert_eq!(result.is_ok(), free, "{kind} at {paddr:#x}: {result:?}");
+        }
+    }
 }
 
 #[test]
