@@ -18,6 +18,7 @@ const BOOT: &str = "/boot";
 // The standard library has opened /dev/null for each of the descriptors 0 to
 // 2 that was closed, so none of ours can land there, and it ignores SIGPIPE.
 fn main() -> ExitCode {
+    vmm_core::sys::footprint::share_one_arena();
     logging::install_panic_hook(vmm_core::sys::terminal::restore);
     // The hook has told a bug on this thread; the status is for the parent.
     panic::catch_unwind(obey).unwrap_or(ExitStatus::Failed).into()

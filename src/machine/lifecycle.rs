@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use vmm_core::event::MachineRequest;
+use vmm_core::sys::footprint;
 use vmm_core::sys::signal::{Order, Signals};
 use vmm_core::sys::terminal;
 use vmm_core::vcpu::{Control, Desired, VcpuThread};
@@ -38,6 +39,8 @@ pub(super) struct Machine {
     timeout: Option<Duration>,
     /// Whether the latest check found every vCPU halted.
     halted_before: bool,
+    /// Whether the code that only starting needs has been given back.
+    settled: bool,
 }
 
 impl Machine {
@@ -51,7 +54,16 @@ impl Machine {
             timeout,
         )?));
         platform.subscribe(Arc::clone(&supervisor) as _);
-        Ok(Self { platform, console, control, vcpus, supervisor, timeout, halted_before: false })
+        Ok(Self {
+            platform,
+            console,
+            control,
+            vcpus,
+            supervisor,
+            timeout,
+            halted_before: false,
+            settled: false,
+        })
     }
 
     /// Runs the guest to its end, takes the machine down, and says how it
@@ -99,7 +111,10 @@ impl Machine {
             }
             Happening::TimedOut => self.timeout.map(Ending::TimedOut),
             Happening::PanicEnded => Some(Ending::PanicEnded),
-            Happening::HaltCheck => self.check_halt().then_some(Ending::Halted),
+            Happening::HaltCheck => {
+                self.settle();
+                self.check_halt().then_some(Ending::Halted)
+            }
         })
     }
 
@@ -108,6 +123,15 @@ impl Machine {
     fn suspend(&self) -> Result<(), RunError> {
         terminal::restore();
         Signals::stop_self().map_err(super::error::host("stop the process"))
+    }
+
+    /// Once the start is over: gives back the memory that only it needed.
+    fn settle(&mut self) {
+        if !std::mem::replace(&mut self.settled, true)
+            && let Err(error) = footprint::release_startup_code()
+        {
+            log::debug!("the pages of the start-up code cannot be given back: {error}");
+        }
     }
 
     /// Whether every vCPU was found halted twice in a row; asks again.

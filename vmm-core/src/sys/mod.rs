@@ -1,5 +1,6 @@
 //! Safe wrappers over what the host's kernel offers.
 
+pub mod footprint;
 mod iovec;
 mod poll;
 pub mod probe;
