@@ -225,6 +225,20 @@ fn with_event_idx_the_driver_names_the_entry_it_waits_for() {
 }
 
 #[test]
+fn an_event_index_in_the_middle_of_a_batch_is_not_missed() {
+    for (event, rises) in [(0, 1), (1, 1), (2, 1), (3, 0), (u16::MAX, 0)] {
+        let mut bench = Bench::new(feature::EVENT_IDX);
+        bench.driver.set_used_event(&bench.mem, event);
+        bench.ring.add_used(&[(0, 1), (1, 2), (2, 3)]).unwrap();
+        bench.ring.signal().unwrap();
+        assert_eq!(bench.line.rises(), rises, "{event}");
+        for used in [(0, 1), (1, 2), (2, 3)] {
+            assert_eq!(bench.driver.used(&bench.mem), Some(used));
+        }
+    }
+}
+
+#[test]
 fn nothing_used_is_nothing_to_signal() {
     let mut bench = Bench::new(0);
     bench.ring.signal().unwrap();

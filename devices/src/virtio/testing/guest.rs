@@ -122,13 +122,14 @@ impl<R: Registers> Guest<R> {
 
     /// Lets the device work until it rests.
     pub fn pump(&mut self) {
+        assert!(self.turn(REST), "the device never rests");
+    }
+
+    /// Runs the loop for at most `turns` wake-ups; returns whether the device
+    /// came to rest.
+    pub fn turn(&mut self, turns: usize) -> bool {
         let mut events = self.events.lock().expect("no test panicked");
-        for _ in 0..REST {
-            if events.run_with_timeout(0).expect("the loop can wait") == 0 {
-                return;
-            }
-        }
-        panic!("the device never rests");
+        (0..turns).any(|_| events.run_with_timeout(0).expect("the loop can wait") == 0)
     }
 
     /// Rings for `queue` and lets the device work.

@@ -7,8 +7,10 @@ mod guest;
 mod line;
 mod queue;
 mod registers;
+mod script;
 
 pub use guest::{Guest, RAM, SharedLoop, ram};
 pub use line::TestLine;
 pub use queue::{DriverQueue, Segment, read_only, write_desc, write_only};
 pub use registers::{MmioRegisters, Registers};
+pub use script::{play_blk, play_mmio, play_net};

@@ -1,0 +1,172 @@
+//! A fuzzer's bytes as what a driver does.
+
+use super::{DriverQueue, Guest, MmioRegisters, Registers, Segment, write_desc};
+use crate::backend::disk::MemoryDisk;
+use crate::backend::net::SocketNet;
+use crate::virtio::blk::Blk;
+use crate::virtio::net::Net;
+
+/// Where scripts put requests and indirect tables.
+const MEMORY: u64 = 0x10_0000;
+
+/// Turns of the loop after each kick. A request that writes into its own
+/// ring can keep a device busy for as long as the guest likes.
+const TURNS: usize = 4;
+
+/// Plays `data` to a block device. Whatever it does, the device can be reset.
+pub fn play_blk(data: &[u8]) {
+    let mut guest = Guest::mmio(blk());
+    guest.start(u64::MAX);
+    play(&mut guest, data, |_| ());
+}
+
+/// Plays `data` to a network device, among it packets from the host.
+pub fn play_net(data: &[u8]) {
+    let (backend, peer) = SocketNet::pair().expect("the host has descriptors");
+    let mut guest = Guest::mmio(net(backend));
+    guest.start(u64::MAX);
+    // A packet that finds no room is lost, as are those from the guest.
+    play(&mut guest, data, |packet| drop(peer.send(packet)));
+}
+
+/// Plays `data` to the registers of a device that no driver has touched.
+pub fn play_mmio(data: &[u8]) {
+    match data.split_first() {
+        Some((0x80.., data)) => {
+            let (backend, _peer) = SocketNet::pair().expect("the host has descriptors");
+            play(&mut Guest::mmio(net(backend)), data, |_| ());
+        }
+        Some((_, data)) => play(&mut Guest::mmio(blk()), data, |_| ()),
+        None => {}
+    }
+}
+
+fn blk() -> Blk {
+    let disk = MemoryDisk::new(vec![0x42; 64 * 512], false);
+    Blk::new(Box::new(disk), "disk").expect("the host has descriptors")
+}
+
+fn net(backend: SocketNet) -> Net {
+    Net::new(Box::new(backend), [2, 0, 0, 0, 0, 1]).expect("the host has descriptors")
+}
+
+/// Bytes to take numbers from; zeros when they are used up.
+struct Script<'d>(&'d [u8]);
+
+impl Script<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        let len = self.0.len().min(N);
+        bytes[..len].copy_from_slice(&self.0[..len]);
+        self.0 = &self.0[len..];
+        bytes
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.take::<1>()[0]
+    }
+
+    fn word(&mut self) -> u16 {
+        u16::from_le_bytes(self.take())
+    }
+
+    fn bytes(&mut self) -> Vec<u8> {
+        let len = usize::from(self.byte()).min(self.0.len());
+        let (bytes, rest) = self.0.split_at(len);
+        self.0 = rest;
+        bytes.to_vec()
+    }
+
+    /// Any address, most of them in the same few pages.
+    fn addr(&mut self) -> u64 {
+        match self.byte() {
+            0 => u64::from_le_bytes(self.take()),
+            1 => 0x40_0000 - u64::from(self.byte()),
+            2 => 0x1_0000 + u64::from(self.word()),
+            _ => MEMORY + u64::from(self.word()),
+        }
+    }
+
+    /// Any buffer, most of them short.
+    fn segment(&mut self) -> Segment {
+        let (addr, flags) = (self.addr(), u16::from(self.byte() & 7));
+        let len = match self.byte() {
+            0 => u32::from_le_bytes(self.take()),
+            1..=63 => 16,
+            64..=127 => 513,
+            _ => u32::from(self.word()),
+        };
+        Segment { addr, len, flags }
+    }
+}
+
+fn play(guest: &mut Guest<MmioRegisters>, data: &[u8], mut host: impl FnMut(&[u8])) {
+    let mut script = Script(data);
+    while !script.0.is_empty() {
+        match script.byte() % 12 {
+            0 => guest.start(u64::from_le_bytes(script.take()) | 1 << 32),
+            1 => guest.regs.set_status(script.byte()),
+            2 => host(&script.bytes()),
+            3 => {
+                let bytes = script.bytes();
+                guest.write(MEMORY + u64::from(script.word()), &bytes);
+            }
+            4 => {
+                let (table, index) = (MEMORY + u64::from(script.byte()) * 256, script.byte());
+                let next = u16::from(script.byte());
+                let segment = script.segment();
+                write_desc(&guest.mem, table, u16::from(index), segment, next);
+            }
+            5 | 6 => access(guest, &mut script),
+            7 | 8 => {
+                guest.regs.notify(u32::from(script.byte() % 3));
+                guest.turn(TURNS);
+            }
+            what => on_queue(guest, &mut script, what),
+        }
+    }
+    guest.regs.set_status(0);
+    guest.pump();
+    guest.start(u64::MAX);
+    assert!(!guest.is_reset_needed());
+}
+
+/// One access of any size to the registers.
+fn access(guest: &mut Guest<MmioRegisters>, script: &mut Script<'_>) {
+    let (kind, offset) = (script.byte(), u64::from(script.word() % 0x200));
+    let len = if kind < 0xe0 { 4 } else { usize::from(kind % 8) + 1 };
+    let mut value: [u8; 8] = script.take();
+    let (bus, _) = guest.regs.bus();
+    if kind & 1 == 0 {
+        bus.write(offset, &value[..len]);
+    } else {
+        bus.read(offset, &mut value[..len]);
+    }
+    guest.turn(TURNS);
+}
+
+/// Something done to a queue, if there are queues already.
+fn on_queue(guest: &mut Guest<MmioRegisters>, script: &mut Script<'_>, what: u8) {
+    let index = script.byte();
+    let count = guest.queues.len();
+    let mem = std::sync::Arc::clone(&guest.mem);
+    let Some(index) = usize::from(index).checked_rem(count) else { return };
+    let queue: &mut DriverQueue = &mut guest.queues[index];
+    match what {
+        9 => {
+            let index = script.word() % queue.size;
+            let next = script.word();
+            queue.write_desc(&mem, index, script.segment(), next);
+        }
+        10 => match script.byte() {
+            0 => queue.set_avail_index(&mem, script.word()),
+            1 => queue.set_used_event(&mem, script.word()),
+            _ => queue.make_available(&mem, script.word()),
+        },
+        _ => {
+            let count = usize::from(script.byte() % 9) + 1;
+            let segments: Vec<_> = (0..count).map(|_| script.segment()).collect();
+            queue.add(&mem, &segments);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Replays the fuzz targets' corpora, with no fuzzer and no nightly compiler.
+
+use std::fs;
+use std::path::Path;
+
+use devices::virtio::testing::{play_blk, play_mmio, play_net};
+
+fn replay(target: &str, play: fn(&[u8])) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let files: Vec<_> = fs::read_dir(dir).expect("the corpus is there").flatten().collect();
+    assert!(files.len() >= 5, "the corpus of {target} is all there");
+    for file in files {
+        // Named in the output of a failing test.
+        println!("{}", file.path().display());
+        play(&fs::read(file.path()).expect("a readable corpus"));
+    }
+}
+
+#[test]
+fn block_device() {
+    replay("virtio_blk", play_blk);
+}
+
+#[test]
+fn network_device() {
+    replay("virtio_net", play_net);
+}
+
+#[test]
+fn registers() {
+    replay("virtio_mmio", play_mmio);
+}
