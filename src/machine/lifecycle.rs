@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use vmm_core::event::MachineRequest;
+use vmm_core::event::{MachineRequest, panic_if_asked};
 use vmm_core::sys::footprint;
 use vmm_core::sys::signal::{Order, Signals};
 use vmm_core::sys::terminal;
@@ -71,6 +71,7 @@ impl Machine {
     pub(super) fn run(mut self) -> Result<Verdict, RunError> {
         self.console.start()?;
         self.control.set(Desired::Running);
+        panic_if_asked("main");
         let ending = self.until_it_ends();
         let ending = self.stop(ending)?;
         let facts = self.console.output().facts();

@@ -31,9 +31,11 @@ void blk_offer(struct virtio *disk, uint16_t first, uint32_t type, uint64_t sect
 uint8_t blk_request(struct virtio *disk, uint32_t type, uint64_t sector, void *data,
                     uint32_t length) {
     static volatile uint8_t status;
+    uint32_t before = virtio_used_interrupts;
     blk_offer(disk, 0, type, sector, data, length, &status);
     virtio_notify(disk, 0);
     uint32_t written = virtio_wait(disk, 0);
+    virtio_wait_for_interrupt(before);
     uint32_t expected = 1 + (type == BLK_OUT ? 0 : length);
     if (status == BLK_OK && written != expected)
         fail("the used length is wrong");

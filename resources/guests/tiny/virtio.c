@@ -121,3 +121,9 @@ uint32_t virtio_wait(struct virtio *device, unsigned number) {
         wait_for_interrupt(VECTOR, interrupts[VECTOR]);
     return queue->used.ring[queue->seen++ % QUEUE_SIZE].length;
 }
+
+void virtio_wait_for_interrupt(uint32_t more_than) {
+    __asm__ volatile("cli");
+    while (virtio_used_interrupts == more_than)
+        wait_for_interrupt(VECTOR, interrupts[VECTOR]);
+}

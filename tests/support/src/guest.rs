@@ -43,6 +43,8 @@ pub struct Guest {
     stdout: Option<Stdio>,
     stderr: Option<Stdio>,
     terminal: Option<Terminal>,
+    /// Whether the terminal is the one that sends Ctrl-C as a signal.
+    controlled: bool,
     patience: Duration,
     files: Option<TempDir>,
 }
@@ -68,6 +70,7 @@ impl Guest {
             stdout: None,
             stderr: None,
             terminal: None,
+            controlled: false,
             patience: PATIENCE,
             files: None,
         };
@@ -145,6 +148,7 @@ impl Guest {
     #[must_use]
     pub fn stdin(mut self, file: impl Into<OwnedFd>) -> Self {
         self.stdin = file.into().into();
+        self.controlled = false;
         self
     }
 
@@ -152,6 +156,7 @@ impl Guest {
     #[must_use]
     pub fn stdin_pipe(mut self) -> Self {
         self.stdin = Stdio::piped();
+        self.controlled = false;
         self
     }
 
@@ -176,10 +181,12 @@ impl Guest {
         self
     }
 
-    /// On a terminal: stdin, stdout and stderr unless they were set.
+    /// On a terminal, which also controls the process: stdin, and stdout
+    /// unless it was set. Stdin may be set to something else afterwards.
     #[must_use]
     pub fn terminal(mut self, terminal: Terminal) -> Self {
         self.stdin = terminal.slave().into();
+        self.controlled = true;
         self.stdout.get_or_insert_with(|| terminal.slave().into());
         self.terminal = Some(terminal);
         self
@@ -222,7 +229,7 @@ impl Guest {
 
     fn command(&self) -> Command {
         let mut words: Vec<OsString> = Vec::new();
-        if self.terminal.is_some() {
+        if self.controlled {
             // A session of its own, so that the terminal controls it.
             words.extend(["setsid", "--ctty"].map(Into::into));
         }

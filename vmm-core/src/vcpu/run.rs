@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Control, Desired};
 use crate::bus::Bus;
-use crate::event::{MachineRequest, RequestSender};
+use crate::event::{MachineRequest, RequestSender, panic_if_asked};
 use crate::kvm::{Exit, ImmediateExit, Vcpu, VcpuError};
 
 /// What every vCPU's loop works with.
@@ -41,6 +41,7 @@ pub(super) fn run(
     if context.control.wait(|| false) == Desired::Stopped {
         return Ok(());
     }
+    panic_if_asked(&format!("vcpu{}", vcpu.id()));
     loop {
         match vcpu.run()? {
             Exit::PortOut { port, size, data } => {
