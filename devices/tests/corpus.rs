@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use devices::legacy::testing::play_ports;
 use devices::virtio::testing::{play_blk, play_mmio, play_net};
 
 fn replay(target: &str, play: fn(&[u8])) {
@@ -29,4 +30,9 @@ fn network_device() {
 #[test]
 fn registers() {
     replay("virtio_mmio", play_mmio);
+}
+
+#[test]
+fn legacy_ports() {
+    replay("legacy_ports", play_ports);
 }

@@ -7,6 +7,8 @@ mod debug_exit;
 mod i8042;
 mod reset_control;
 mod serial;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod uart;

@@ -40,6 +40,8 @@ impl Limits {
 /// Lock order: the lock here is innermost and never held during a write.
 pub struct Output {
     state: Mutex<State>,
+    /// There is a writer to take the bytes.
+    written: bool,
     limits: Limits,
     busy: AtomicBool,
     /// The writer waits here for bytes.
@@ -87,20 +89,21 @@ impl State {
 }
 
 impl Output {
-    /// An output whose bytes are watched and, if `discard`, thrown away.
-    pub(super) fn new(discard: bool, limits: Limits) -> io::Result<Self> {
+    /// An output whose bytes are watched and, if `written`, kept for a writer.
+    pub(super) fn new(written: bool, limits: Limits) -> io::Result<Self> {
         Ok(Self {
             state: Mutex::new(State {
                 queue: VecDeque::new(),
                 in_flight: 0,
                 writer: WriterIs::Busy,
                 last_write: None,
-                discard,
+                discard: !written,
                 released: false,
                 closed: false,
                 abandoned: false,
                 watch: Watch::default(),
             }),
+            written,
             limits,
             busy: AtomicBool::new(false),
             work: Condvar::new(),
@@ -165,6 +168,9 @@ impl Output {
     pub fn close(&self) {
         self.lock().closed = true;
         self.work.notify_one();
+        if !self.written {
+            self.finish();
+        }
     }
 
     /// Readable once the writer has ended: after [`close`](Self::close), when

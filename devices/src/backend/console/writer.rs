@@ -57,11 +57,10 @@ impl Writer {
         limits: Limits,
     ) -> io::Result<Self> {
         let Some(target) = Target::of(sink)? else {
-            let output = Arc::new(Output::new(true, limits)?);
-            output.finish();
+            let output = Arc::new(Output::new(false, limits)?);
             return Ok(Self { output, worker: None });
         };
-        let output = Arc::new(Output::new(false, limits)?);
+        let output = Arc::new(Output::new(true, limits)?);
         let (theirs, to_wake) = (Arc::clone(&output), Arc::clone(&output));
         let spec = WorkerSpec {
             name: "console".into(),
