@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use boot::{CmdlineError, Initrd, Kernel};
+use boot::{Initrd, Kernel};
 use devices::backend::console::Sink;
 use devices::backend::disk::RawDisk;
 use devices::backend::net::Tap;
@@ -25,10 +25,7 @@ impl Inputs {
     /// only one that opening changes.
     pub(super) fn open(config: &VmConfig) -> Result<Self, RunError> {
         let kernel = Kernel::open(&config.kernel).map_err(RunError::Kernel)?;
-        let (length, limit) = (config.cmdline.len(), kernel.cmdline_limit());
-        if length > limit {
-            return Err(RunError::Cmdline(CmdlineError::TooLong { length, limit }));
-        }
+        kernel.check_cmdline(&config.cmdline).map_err(RunError::Cmdline)?;
         let initrds = config
             .initrds
             .iter()

@@ -14,7 +14,7 @@ pub const RESET_VALUE: u8 = 0x06;
 /// enable bit (ACPI 6.5 §4.8.3.7). The status register is the byte after it.
 pub const POWER_OFF: u8 = S5_SLEEP_TYPE << 2 | 1 << 5;
 /// The sleep type that the DSDT's `\_S5` names.
-pub(super) const S5_SLEEP_TYPE: u8 = 5;
+pub(super) const S5_SLEEP_TYPE: u8 = layout::ACPI_S5_SLEEP_TYPE;
 
 /// Boot architecture flags (ACPI 6.5 §5.2.9.3). Legacy devices and the 8042
 /// are not claimed, so nobody waits for a keyboard to answer.

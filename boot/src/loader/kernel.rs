@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::{KernelError, Unusable};
 use super::image::{Image, parse};
 use super::source::Source;
+use crate::linux::{self, CmdlineError};
 
 /// A kernel file that can be booted, as far as the file alone tells.
 #[derive(Debug)]
@@ -80,6 +81,15 @@ impl Kernel {
     /// the NUL.
     pub fn cmdline_limit(&self) -> usize {
         self.image.cmdline_limit
+    }
+
+    /// Checks that the kernel would take this command line whole, as
+    /// [`load`](crate::load) does, but before anything else is done.
+    ///
+    /// # Errors
+    /// [`CmdlineError`] says why not.
+    pub fn check_cmdline(&self, line: &str) -> Result<(), CmdlineError> {
+        linux::check_cmdline(line, self.image.cmdline_limit)
     }
 }
 

@@ -8,7 +8,7 @@ use super::error::LoadError;
 use super::image::{Protocol, Segment};
 use super::kernel::Kernel;
 use super::{multiboot, place, pvh};
-use crate::linux::{self, Initrd, zero_page};
+use crate::linux::{Initrd, zero_page};
 
 /// Puts a guest into `ram`: kernel, initrds, command line, and the boot
 /// information of the kernel's protocol.
@@ -30,7 +30,7 @@ pub fn load(
     cmdline: &str,
     rsdp: GuestAddress,
 ) -> Result<EntryPoint, LoadError> {
-    linux::check_cmdline(cmdline, kernel.cmdline_limit())?;
+    kernel.check_cmdline(cmdline)?;
     let ram_end = place::low_ram_end(ram);
     let kernel_end = place::kernel(kernel, ram_end)?;
     let regions = place::initrds(kernel, initrds, kernel_end, ram_end)?;
