@@ -39,8 +39,11 @@ fn obey() -> ExitStatus {
 fn run(args: RunArgs) -> ExitStatus {
     let prefix = Prefix::new(args.name.clone());
     match start(args, &prefix) {
-        Ok(verdict) => {
+        Ok((verdict, hint)) => {
             logging::say(&prefix, &verdict);
+            if let Some(hint) = hint {
+                logging::say(&prefix, format_args!("hint: {hint}"));
+            }
             verdict.status()
         }
         Err(Failure { status, error }) => {
@@ -63,7 +66,7 @@ impl<E: Into<Box<dyn Error>>> From<E> for Failure {
     }
 }
 
-fn start(args: RunArgs, prefix: &Prefix) -> Result<Verdict, Failure> {
+fn start(args: RunArgs, prefix: &Prefix) -> Result<(Verdict, Option<String>), Failure> {
     logging::start(prefix.clone(), args.log_file.as_deref(), args.verbose)?;
     let config = args
         .resolve(Path::new(BOOT))
@@ -72,7 +75,9 @@ fn start(args: RunArgs, prefix: &Prefix) -> Result<Verdict, Failure> {
     let VmConfig { kernel, cpus, memory, cmdline, .. } = &config;
     log::info!("booting {} with {memory} of memory, processors: {cpus}", kernel.display());
     log::debug!("kernel command line: {cmdline}");
-    Ok(kiln::machine::run(&config)?)
+    let verdict = kiln::machine::run(&config)?;
+    let hint = kiln::machine::hint(&config, &verdict);
+    Ok((verdict, hint))
 }
 
 /// Prints what clap has to say: answers to stdout, errors to stderr.

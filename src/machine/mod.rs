@@ -4,6 +4,7 @@
 mod attach;
 mod builder;
 mod error;
+mod hint;
 mod inputs;
 mod lifecycle;
 mod platform;
@@ -13,6 +14,7 @@ mod tests;
 mod verdict;
 
 pub use error::RunError;
+pub use hint::hint;
 
 use crate::config::VmConfig;
 use crate::exit::Verdict;

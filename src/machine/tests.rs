@@ -3,8 +3,9 @@ use std::time::Duration;
 use devices::backend::console::ConsoleFacts;
 use vmm_core::event::MachineRequest;
 
-use super::RunError;
 use super::verdict::{Ending, verdict};
+use super::{RunError, hint};
+use crate::config::VmConfig;
 use crate::exit::Verdict;
 
 fn calm() -> ConsoleFacts {
@@ -53,4 +54,30 @@ fn a_signal_and_a_timeout_are_what_they_are_even_after_a_panic() {
 fn a_thread_that_failed_is_no_verdict_on_the_guest() {
     let ending = Ending::Requested(MachineRequest::ThreadFailed { name: "vcpu0".into() });
     assert!(matches!(verdict(ending, &calm()), Err(RunError::Thread(name)) if name == "vcpu0"));
+}
+
+fn config(cmdline: &str, disks: usize) -> VmConfig {
+    let disk = serde_json::json!({ "path": "/d" });
+    let disks = vec![disk; disks];
+    let value = serde_json::json!({ "kernel": "/k", "cmdline": cmdline, "disks": disks });
+    serde_json::from_value(value).unwrap()
+}
+
+fn panic(line: &str) -> Verdict {
+    Verdict::Panicked { line: format!("Kernel panic - not syncing: {line}") }
+}
+
+#[test]
+fn a_guest_without_a_root_is_told_what_it_had() {
+    let verdict = panic("VFS: Unable to mount root fs on unknown-block(0,0)");
+    let text = hint(&config("root=/dev/vda1 root=/dev/vdb rw", 2), &verdict).unwrap();
+    assert!(text.starts_with("2 disks are attached, /dev/vda and on, and root=/dev/vdb is given;"));
+    let text = hint(&config("rw", 0), &verdict).unwrap();
+    assert!(text.starts_with("no disk is attached, and no root= is given;"), "{text}");
+}
+
+#[test]
+fn other_endings_need_no_hint() {
+    assert_eq!(hint(&config("", 0), &panic("Attempted to kill init!")), None);
+    assert_eq!(hint(&config("", 0), &Verdict::PoweredOff), None);
 }
