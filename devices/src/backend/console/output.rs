@@ -243,11 +243,13 @@ impl Output {
     /// Records that `count` of the bytes taken are written or given up.
     pub(super) fn wrote(&self, count: usize) {
         let mut state = self.lock();
+        let before = state.level();
         state.in_flight -= count;
         state.last_write = Some(Instant::now());
         let level = state.level();
         drop(state);
-        if level < self.limits.hard {
+        // Who waits saw it full, and looks again when woken.
+        if before >= self.limits.hard && level < self.limits.hard {
             self.room.notify_all();
         }
         if level <= self.limits.low {
