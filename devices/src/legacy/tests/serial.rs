@@ -55,8 +55,8 @@ fn an_interrupt_driven_guest_waits_while_nobody_reads_and_then_goes_on() {
         sent += 1;
     }
     assert!((1 << 20..2 << 20).contains(&sent), "{sent}");
-    assert_eq!(read(&mut serial, 2), 0xc1, "no interrupt while busy");
     assert!(!wire.is_high());
+    assert_eq!(read(&mut serial, 2), 0xc1, "no interrupt while busy");
     let mut got = vec![0; sent];
     reader.read_exact(&mut got).unwrap();
     // The writer signals after it has written enough: before it ends.
@@ -77,4 +77,57 @@ fn wide_accesses_use_the_first_register_and_never_panic() {
             serial.write(offset, &data);
         }
     }
+}
+
+/// A port whose output is only watched.
+fn unwritten() -> Serial {
+    let writer = Writer::new(Sink::Off, RequestSender::new().unwrap()).unwrap();
+    Serial::new(Arc::new(Wire::default()), writer.output().clone()).unwrap()
+}
+
+#[test]
+fn input_is_called_for_once_when_the_guest_opens_the_port() {
+    let mut serial = unwritten();
+    let input = serial.input();
+    assert_eq!((input.room(), input.receive(b"early")), (0, 0));
+    assert!(input.ready().read().is_err());
+    serial.write(1, &[1]);
+    assert!(input.ready().read().is_err(), "trying out the enable bits");
+    read(&mut serial, 5);
+    assert_eq!(input.ready().read().unwrap(), 1);
+    read(&mut serial, 5);
+    assert!(input.ready().read().is_err(), "nobody has asked again");
+    assert_eq!(input.room(), 64);
+}
+
+#[test]
+fn input_is_called_for_when_the_guest_has_read_all() {
+    let mut serial = unwritten();
+    let input = serial.input();
+    serial.write(1, &[1]);
+    read(&mut serial, 5);
+    assert_eq!(input.receive(&[b'x'; 70]), 64);
+    for _ in 0..63 {
+        read(&mut serial, 0);
+        assert!(input.ready().read().is_err());
+    }
+    read(&mut serial, 0);
+    assert_eq!(input.ready().read().unwrap(), 1);
+    assert_eq!(input.receive(&[b'x'; 6]), 6);
+    assert!((0..6).all(|_| read(&mut serial, 0) == b'x'));
+    assert!(input.ready().read().is_err(), "all was taken");
+}
+
+#[test]
+fn input_is_called_for_when_the_kernel_has_done_printing() {
+    let mut serial = unwritten();
+    let input = serial.input();
+    serial.write(1, &[1]);
+    read(&mut serial, 5);
+    serial.write(1, &[0]);
+    assert_eq!(input.room(), 0);
+    serial.write(0, b"p");
+    assert!(input.ready().read().is_err());
+    serial.write(1, &[1]);
+    assert_eq!(input.ready().read().unwrap(), 1, "no other access may follow");
 }

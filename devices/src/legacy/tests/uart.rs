@@ -191,6 +191,16 @@ fn a_guest_that_polls_the_line_status_receives_without_interrupts() {
 }
 
 #[test]
+fn looking_at_the_line_status_before_each_byte_is_not_polling_for_input() {
+    let mut bench = Bench::new();
+    for _ in 0..100 {
+        bench.read(LSR);
+        bench.write(DATA, b'x');
+    }
+    assert_eq!(bench.uart.room(), 0);
+}
+
+#[test]
 fn waiting_for_a_busy_transmitter_is_not_polling_for_input() {
     let mut bench = Bench::new();
     for _ in 0..100 {
