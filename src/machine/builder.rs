@@ -19,7 +19,7 @@ use super::inputs::Inputs;
 use super::lifecycle::{Machine, Parts};
 use super::platform::{EventLoop, MAX_VIRTIO, Platform};
 use super::{RunError, attach};
-use crate::config::VmConfig;
+use crate::config::{VmConfig, VmName};
 
 /// Builds the machine, one step a function, in the order that starts fastest:
 /// memory slots before the interrupt chip, no slot changes after.
@@ -107,7 +107,8 @@ fn platform(config: &VmConfig, system: &System) -> Result<Platform, RunError> {
         ram: Arc::new(ram),
         ports: Arc::new(Bus::new()),
         mmio: Arc::new(Bus::new()),
-        requests: RequestSender::new().map_err(host("make an eventfd"))?,
+        requests: RequestSender::of_machine(config.name.as_ref().map(VmName::as_str))
+            .map_err(host("make an eventfd"))?,
         events,
         virtio: Vec::new(),
     })

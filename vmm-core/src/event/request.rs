@@ -58,24 +58,39 @@ pub struct RequestSender {
 }
 
 struct Shared {
+    machine: Option<String>,
     first: Mutex<Option<MachineRequest>>,
     pending: AtomicBool,
     wake: EventFd,
 }
 
 impl RequestSender {
-    /// A sender with nothing asked yet.
+    /// A sender with nothing asked yet, of a machine without a name.
     ///
     /// # Errors
     /// If the host has no descriptor left.
     pub fn new() -> io::Result<Self> {
+        Self::of_machine(None)
+    }
+
+    /// A sender with nothing asked yet, of the machine `name`.
+    ///
+    /// # Errors
+    /// If the host has no descriptor left.
+    pub fn of_machine(name: Option<&str>) -> io::Result<Self> {
         Ok(Self {
             shared: Arc::new(Shared {
+                machine: name.map(str::to_owned),
                 first: Mutex::new(None),
                 pending: AtomicBool::new(false),
                 wake: EventFd::new(EFD_NONBLOCK)?,
             }),
         })
+    }
+
+    /// The machine's name, if it has one.
+    pub fn machine(&self) -> Option<&str> {
+        self.shared.machine.as_deref()
     }
 
     /// Asks for `request`; ignored if something was asked before.

@@ -34,6 +34,16 @@ fn a_worker_waits_for_its_start_and_returns_its_value() {
 }
 
 #[test]
+fn a_worker_shows_as_much_of_the_machines_name_as_fits() {
+    let requests = RequestSender::of_machine(Some("database-7")).unwrap();
+    let name = |_: &StopFlag| std::thread::current().name().map(str::to_owned);
+    let worker = Worker::spawn(spec("console", &requests, || {}), name).unwrap();
+    worker.start();
+    assert!(worker.wait(Duration::from_secs(60)));
+    assert_eq!(worker.stop().unwrap().flatten().as_deref(), Some("console:databas"));
+}
+
+#[test]
 fn a_worker_that_never_started_stops_without_running() {
     let requests = RequestSender::new().unwrap();
     let worker = Worker::spawn(spec("t", &requests, || {}), |_| panic!("ran")).unwrap();

@@ -83,7 +83,7 @@ impl Shared {
 
 /// How to make a [`Worker`].
 pub struct WorkerSpec {
-    /// Thread name, 1 to [`MAX_THREAD_NAME`] bytes.
+    /// Thread name, 1 to [`MAX_THREAD_NAME`] bytes. The machine's is added.
     pub name: String,
     /// Stack size in bytes; the kernel commits only what is touched.
     pub stack: usize,
@@ -127,9 +127,10 @@ impl<T: Send + 'static> Worker<T> {
             stop: AtomicBool::new(false),
         });
         let flag = StopFlag(Arc::clone(&shared));
+        let shown = shown_name(&name, requests.machine());
         let end = EndGuard { name: name.clone(), shared: Arc::clone(&shared), requests };
         let thread =
-            std::thread::Builder::new().name(name.clone()).stack_size(stack).spawn(move || {
+            std::thread::Builder::new().name(shown).stack_size(stack).spawn(move || {
                 let _end = end;
                 flag.0.wait_for_start().then(|| body(&flag))
             })?;
@@ -198,6 +199,16 @@ impl<T: Send + 'static> Drop for Worker<T> {
             let _ = self.halt();
         }
     }
+}
+
+/// A thread's name as tools of the host show it: its own, and as much of the
+/// machine's as fits behind.
+fn shown_name(thread: &str, machine: Option<&str>) -> String {
+    let mut shown = machine.map_or_else(|| thread.into(), |m| format!("{thread}:{m}"));
+    while shown.len() > MAX_THREAD_NAME {
+        shown.pop();
+    }
+    shown
 }
 
 /// Marks the thread's end, and reports it if it is a panic's.
