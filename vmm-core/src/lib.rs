@@ -10,6 +10,5 @@ pub mod event;
 pub mod irq;
 pub mod kvm;
 pub mod mem;
-pub mod ratelimit;
 pub mod sys;
 pub mod vcpu;
