@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{PipeReader, PipeWriter, Read};
+use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -115,9 +115,19 @@ fn a_waiting_guest_is_released_when_the_machine_stops() {
     assert!(got == pattern(got.len()), "what was written is the beginning");
 }
 
+/// A pipe with no room left, so that a write blocks before its first byte.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    fcntl(writer.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    while writer.write(&[0; 4096]).is_ok() {}
+    fcntl(writer.as_fd(), FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    (reader, writer)
+}
+
 #[test]
 fn a_reader_that_goes_away_sets_a_waiting_guest_free() {
-    let (writer, reader) = piped(SMALL);
+    let (reader, writer) = full_pipe();
+    let writer = to(writer, SMALL);
     writer.start();
     let (pusher, _) = overfill(writer.output());
     wait_until_full(writer.output());
