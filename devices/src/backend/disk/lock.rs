@@ -31,11 +31,11 @@ pub(super) fn try_lock(file: &File, write: bool) -> io::Result<bool> {
     }
 }
 
-/// The process that holds a lock on the same file as `file`, as far as this
+/// The process that holds a lock on the file at `path`, as far as this
 /// process may see. The kernel gives no pid for locks of open files, so this
 /// looks for the descriptor that has it.
-pub(super) fn holder(file: &File) -> Option<u32> {
-    let wanted = file.metadata().ok()?;
+pub(super) fn holder(path: &Path) -> Option<u32> {
+    let wanted = fs::metadata(path).ok()?;
     let is_same = |path: &Path| {
         fs::metadata(path).is_ok_and(|m| m.dev() == wanted.dev() && m.ino() == wanted.ino())
     };

@@ -1,8 +1,9 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::libc;
 use vm_memory::VolatileSlice;
 use vmm_core::sys;
 
@@ -104,8 +105,7 @@ impl RawDisk {
             return Err(DiskError::Ragged { path: path.to_owned(), size });
         }
         if !lock::try_lock(&file, !read_only).map_err(host("lock"))? {
-            let holder = describe(lock::holder(&file));
-            return Err(DiskError::InUse { path: path.to_owned(), holder });
+            return Err(in_use(path));
         }
         Ok(Self { file, path: path.to_owned(), size, read_only })
     }
@@ -128,9 +128,15 @@ fn check_kind(path: &Path) -> Result<(), DiskError> {
 }
 
 fn open(path: &Path, read_only: bool) -> Result<File, DiskError> {
-    let options = |write| OpenOptions::new().read(true).write(write).open(path);
+    // For a block device, O_EXCL without O_CREAT refuses one that the host
+    // has mounted; for a file it means nothing.
+    let flags = if read_only { 0 } else { libc::O_EXCL };
+    let options = |write| OpenOptions::new().read(true).write(write).custom_flags(flags).open(path);
     options(!read_only).map_err(|error| {
         let denied = [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem];
+        if error.kind() == io::ErrorKind::ResourceBusy {
+            return in_use(path);
+        }
         if !read_only && denied.contains(&error.kind()) && options(false).is_ok() {
             return DiskError::Unwritable { path: path.to_owned() };
         }
@@ -147,12 +153,13 @@ fn open_error(path: &Path, source: io::Error) -> DiskError {
     }
 }
 
-fn describe(holder: Option<u32>) -> String {
-    match holder {
+fn in_use(path: &Path) -> DiskError {
+    let holder = match lock::holder(path) {
         Some(pid) if pid == std::process::id() => "this same run, which names it twice".into(),
         Some(pid) => format!("process {pid}"),
-        None => "another process".into(),
-    }
+        None => "another process, or mounted by the host".into(),
+    };
+    DiskError::InUse { path: path.to_owned(), holder }
 }
 
 impl DiskBackend for RawDisk {

@@ -1,5 +1,6 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -132,4 +133,54 @@ fn permissions_are_named_with_their_remedy() {
         "disk image /sys/bus/platform/drivers_probe cannot be read: permission denied; \
          check its owner and mode"
     );
+}
+
+/// A block device on an image, while it lives.
+struct LoopDevice(PathBuf);
+
+impl LoopDevice {
+    /// `None`, having said why, where there is none to be had.
+    fn new(image: &std::path::Path) -> Option<Self> {
+        let made = Command::new("losetup").args(["--find", "--show"]).arg(image).output();
+        match made {
+            Ok(output) if output.status.success() => {
+                Some(Self(String::from_utf8(output.stdout).unwrap().trim().into()))
+            }
+            Ok(output) => {
+                eprintln!("skipped: {}", String::from_utf8_lossy(&output.stderr).trim());
+                None
+            }
+            Err(error) => {
+                eprintln!("skipped: losetup does not run: {error}");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for LoopDevice {
+    fn drop(&mut self) {
+        Command::new("losetup").arg("--detach").arg(&self.0).status().unwrap();
+    }
+}
+
+#[test]
+fn a_block_device_is_a_disk_for_one_writer() {
+    let image = image(4096);
+    let Some(device) = LoopDevice::new(&image.path) else { return };
+    let mut disk = RawDisk::open(&device.0, false).unwrap();
+    assert_eq!(disk.size(), 4096);
+    let mut bytes = [9; 512];
+    disk.write_at(&[VolatileSlice::from(&mut bytes[..])], 512).unwrap();
+    disk.flush().unwrap();
+    assert_eq!(fs::read(&image.path).unwrap()[511..513], [0x11, 9]);
+    assert!(refusal(&device.0, false).contains("in use by this same run"));
+    assert!(refusal(&device.0, true).contains("in use by this same run"));
+    drop(disk);
+    // As a mount does.
+    let mut claim = fs::OpenOptions::new();
+    let claim = claim.read(true).custom_flags(nix::libc::O_EXCL).open(&device.0).unwrap();
+    assert!(refusal(&device.0, false).contains("another process, or mounted by the host"));
+    drop(claim);
+    RawDisk::open(&device.0, false).unwrap();
 }

@@ -109,7 +109,6 @@ impl VirtioDevice for Net {
         let mut state = self.state();
         let features = io.features;
         state
-            .backend
             .set_offloads(offloads(features))
             .map_err(|source| StartError { what: "set the offloads of the network", source })?;
         let [rx, tx] = <[Ring; 2]>::try_from(Ring::all(io)).ok().expect("two queues are declared");
@@ -127,7 +126,7 @@ impl VirtioDevice for Net {
         let mut state = self.state();
         let Some(live) = state.live.take() else { return Vec::new() };
         state.receiver.clear();
-        if let Err(error) = state.backend.set_offloads(Offloads::default()) {
+        if let Err(error) = state.set_offloads(Offloads::default()) {
             log::warn!("virtio-net: the offloads cannot be cleared: {error}");
         }
         vec![live.rx.into_queue(), live.tx.into_queue()]

@@ -1,3 +1,4 @@
+use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 use super::rx::{Receiver, Wait};
 use super::tx;
-use crate::backend::net::NetBackend;
+use crate::backend::net::{NetBackend, Offloads};
 use crate::virtio::queue::Ring;
 use crate::virtio::spec::net;
 
@@ -77,6 +78,12 @@ impl State {
     pub(super) fn ring(&self, queue: usize) {
         // Fails only when the counter is full, and then it rings anyway.
         let _ = self.doorbells[queue].write(1);
+    }
+
+    /// Tells the host what the guest takes; nobody listens once the link is
+    /// down, and the driver may go on without.
+    pub(super) fn set_offloads(&mut self, offloads: Offloads) -> io::Result<()> {
+        if self.link_up { self.backend.set_offloads(offloads) } else { Ok(()) }
     }
 
     fn send(&mut self) {
