@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
+use std::time::{Duration, Instant};
 
 use virtio_queue::{Queue, QueueOwnedT, QueueT};
 use vm_memory::{Address, Bytes, GuestAddress};
@@ -22,8 +23,11 @@ pub struct Ring {
     failed: bool,
 }
 
-/// Chains that one wake-up serves before other devices have their turn.
+/// Chains that one wake-up serves before others have their turn on the loop.
 const BUDGET: usize = 256;
+/// The time after which a wake-up takes no more chains: the loop also carries
+/// signals, and a slow disk must not hold them up for a whole queue.
+pub(super) const SHARE: Duration = Duration::from_millis(10);
 
 impl Ring {
     /// Takes all queues of `io`, in order.
@@ -177,6 +181,7 @@ impl Ring {
     /// back for more, having had its share of the loop.
     pub fn serve(&mut self, mut answer: impl FnMut(Chain<'_>) -> Result<usize, RingError>) -> bool {
         let mem = self.mem();
+        let start = Instant::now();
         self.attempt(|ring| {
             ring.mute()?;
             for _ in 0..BUDGET {
@@ -185,6 +190,9 @@ impl Ring {
                     let len = answer(chain)?;
                     ring.add_used(&[(head, len)])?;
                     ring.signal()?;
+                    if start.elapsed() >= SHARE {
+                        break;
+                    }
                 } else if ring.unmute()? {
                     ring.mute()?;
                 } else {

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Instant;
 
 use proptest::prelude::*;
 use vm_memory::VolatileSlice;
@@ -268,6 +269,25 @@ fn a_failed_ring_gives_nothing_more() {
 }
 
 #[test]
+fn a_slow_device_has_its_share_of_the_loop_and_comes_back() {
+    let mut bench = Bench::new(0);
+    for _ in 0..2 {
+        bench.driver.add(&bench.mem, &[write_only(0x1000, 1)]);
+    }
+    let mut served = 0;
+    let more = bench.ring.serve(|_| {
+        let start = Instant::now();
+        while start.elapsed() < ring::SHARE {}
+        served += 1;
+        Ok(1)
+    });
+    assert_eq!((more, served), (true, 1));
+    while bench.ring.serve(|_| Ok(1)) {}
+    assert_eq!(bench.driver.used(&bench.mem), Some((0, 1)));
+    assert_eq!(bench.driver.used(&bench.mem), Some((1, 1)));
+}
+
+#[test]
 fn a_driver_that_never_stops_does_not_keep_the_loop() {
     let mut bench = Bench::new(0);
     let Bench { ring, driver, mem, .. } = &mut bench;
@@ -279,7 +299,7 @@ fn a_driver_that_never_stops_does_not_keep_the_loop() {
         Ok(1)
     });
     assert!(more);
-    assert_eq!(served, 256);
+    assert!((1..=256).contains(&served));
 }
 
 proptest! {
