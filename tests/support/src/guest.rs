@@ -83,9 +83,18 @@ impl Guest {
     /// # Panics
     /// If the lab's runner has not said where busybox is.
     pub fn linux(kernel: &Path, init: &str) -> Self {
+        Self::linux_with_modules(kernel, &[], init)
+    }
+
+    /// A Linux guest that finds these modules, `.ko.xz` files, in `/modules`
+    /// as `.ko` files.
+    ///
+    /// # Panics
+    /// As [`linux`](Self::linux), or if a module cannot be unpacked.
+    pub fn linux_with_modules(kernel: &Path, modules: &[PathBuf], init: &str) -> Self {
         let files = tempfile::tempdir().expect("a temporary folder");
         let initrd = files.path().join("initrd");
-        initramfs::write(&initrd, init);
+        initramfs::write(&initrd, modules, init);
         let mut guest = Self::with_kernel(kernel).initrd(&initrd);
         guest.files = Some(files);
         guest.patience = LINUX_PATIENCE;

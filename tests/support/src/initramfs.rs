@@ -2,6 +2,7 @@ use std::env;
 use std::fs::{self, File};
 use std::io::{BufWriter, Cursor, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cpio::NewcBuilder;
 use cpio::newc::trailer;
@@ -42,19 +43,30 @@ fn from_runner(variable: &str) -> PathBuf {
     value.unwrap_or_else(|| panic!("{variable} is not set: run this by `cargo test`")).into()
 }
 
-/// Writes an initramfs with busybox and the script `init`.
-pub(crate) fn write(path: &Path, init: &str) {
+/// Writes an initramfs with busybox, the modules and the script `init`.
+pub(crate) fn write(path: &Path, modules: &[PathBuf], init: &str) {
     let file = File::create(path).expect("a temporary file can be made");
     let mut archive = Archive { out: BufWriter::new(file), inode: 1 };
-    for folder in ["bin", "dev", "proc", "sys", "tmp", "mnt", "etc"] {
+    for folder in ["bin", "dev", "proc", "sys", "tmp", "mnt", "modules"] {
         archive.add(folder, DIRECTORY, &[]);
     }
     archive.add_device("dev/console", 5, 1);
     let busybox = fs::read(busybox()).expect("busybox can be read");
     archive.add("bin/busybox", PROGRAM, &busybox);
     archive.add("bin/sh", LINK, b"busybox");
+    for module in modules {
+        let name = module.file_stem().expect("a module has a name").to_string_lossy();
+        archive.add(&format!("modules/{name}"), PROGRAM, &unpack(module));
+    }
     archive.add("init", PROGRAM, format!("{PROLOGUE}{init}\n").as_bytes());
     trailer(archive.out).and_then(|mut out| out.flush()).expect("a temporary file can be written");
+}
+
+fn unpack(module: &Path) -> Vec<u8> {
+    let output = Command::new("xz").arg("-dc").arg(module).output();
+    let output = output.expect("the command `xz` (package xz-utils) can be run");
+    assert!(output.status.success(), "cannot unpack {}", module.display());
+    output.stdout
 }
 
 struct Archive {

@@ -1,0 +1,18 @@
+//! Tier 2: stock and minimal Linux kernels. Where the host's KVM cannot run
+//! them, cargo's runner starts this whole binary in the lab.
+
+#![expect(clippy::unwrap_used, reason = "this is a test, its functions too")]
+
+mod boot;
+mod console;
+mod disk;
+mod endings;
+mod net;
+mod report;
+
+/// What Kiln says of endings that many tests choose.
+const POWERED_OFF: &str = "kiln: the guest powered off";
+const RESTARTED: &str = "kiln: the guest asked for a restart, which ends the run";
+
+/// The kernel that most tests boot: small, and with all drivers built in.
+const MINIMAL: &str = "minimal/vmlinux";
