@@ -1,0 +1,91 @@
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::Result;
+use crate::figure::Figure;
+use crate::guest::{Guest, Then};
+use crate::stage::Stage;
+use crate::vmm::Vmm;
+
+/// Boots that count, after one that does not. Virtual time repeats.
+const RUNS: u32 = 5;
+/// An initcall below this is not worth a row, unless it is the slowest.
+const WORTH_A_ROW: f64 = 5.0;
+
+/// In the lab: from exec through the minimal kernel and its init to the end
+/// of the VMM.
+pub(crate) fn measure(stage: &Stage) -> Result<Vec<Figure>> {
+    let mut loud = Figure::new("Linux boot and reset (lab)", "s").goal("≤ 0.70 s");
+    let mut quiet = Figure::new("the same with `quiet`", "s");
+    for vmm in stage.vmms() {
+        for (figure, words) in [(&mut loud, &[][..]), (&mut quiet, &["quiet"])] {
+            let guest = Guest::linux(stage.path(), vmm, words, Then::End);
+            for run in 0..=RUNS {
+                let Some(command) = stage.command(vmm, &guest)? else { break };
+                let booted = boot(stage, vmm, command);
+                let Some((time, _)) = figure.tolerate(vmm, booted)? else { break };
+                if run > 0 {
+                    figure.add(vmm.title(), time.as_secs_f64());
+                }
+            }
+        }
+    }
+    Ok(vec![loud, quiet])
+}
+
+/// In the lab: what takes longest in Kiln's boot, by `initcall_debug`.
+pub(crate) fn measure_initcalls(stage: &Stage) -> Result<Vec<Figure>> {
+    let words = ["initcall_debug", "loglevel=8"];
+    let guest = Guest::linux(stage.path(), Vmm::Kiln, &words, Then::End);
+    let mut calls = Vec::new();
+    // The first boot fills caches.
+    for _ in 0..2 {
+        let command = stage.command(Vmm::Kiln, &guest)?.ok_or("Kiln loads any kernel")?;
+        let (_, output) = boot(stage, Vmm::Kiln, command)?;
+        calls = initcalls(&output);
+    }
+    calls.sort_by(|a, b| b.1.total_cmp(&a.1));
+    if calls.is_empty() {
+        return Err("the kernel tells nothing of its initcalls".into());
+    }
+    let shown = calls.iter().enumerate().filter(|(n, call)| *n == 0 || call.1 >= WORTH_A_ROW);
+    let figures = shown.map(|(_, (name, ms))| {
+        let mut figure = Figure::new(&format!("initcall {name} (lab)"), "ms").goal("≤ 20 ms");
+        figure.add(Vmm::Kiln.title(), *ms);
+        figure
+    });
+    Ok(figures.collect())
+}
+
+/// Runs a guest to its end; how long that took and what it printed.
+fn boot(stage: &Stage, vmm: Vmm, mut command: Command) -> Result<(Duration, String)> {
+    let path = stage.path().join("console");
+    command.stdin(Stdio::null()).stdout(File::create(&path)?).stderr(Stdio::null());
+    let start = Instant::now();
+    let status = command.status()?;
+    let time = start.elapsed();
+    let output = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
+    let came_up = output.contains(&*String::from_utf8_lossy(Guest::INIT));
+    if !status.success() || !came_up {
+        let end = output.lines().rev().take(20).collect::<Vec<_>>();
+        let end = end.into_iter().rev().collect::<Vec<_>>().join("\n");
+        return Err(format!("{} did not boot ({status}); it printed:\n{end}", vmm.title()).into());
+    }
+    Ok((time, output))
+}
+
+/// Names and milliseconds from lines such as
+/// `initcall acpi_init+0x0/0x420 returned 0 after 8123 usecs`, and
+/// `probe of serial8250 returned 0 after 97 usecs`.
+fn initcalls(output: &str) -> Vec<(String, f64)> {
+    output.lines().filter_map(initcall).collect()
+}
+
+fn initcall(line: &str) -> Option<(String, f64)> {
+    let (call, time) = line.split_once(" returned ")?;
+    let name = call.split_once("initcall ").or_else(|| call.split_once("probe of "))?.1;
+    let microseconds = time.split_once(" after ")?.1.split_whitespace().next()?;
+    let name = name.split('+').next().unwrap_or(name);
+    Some((name.into(), microseconds.parse::<f64>().ok()? / 1000.0))
+}

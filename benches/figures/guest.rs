@@ -1,0 +1,69 @@
+use std::path::{Path, PathBuf};
+
+use crate::vmm::Vmm;
+
+/// How much memory every guest here has.
+const MIB: u32 = 256;
+const CMDLINE: &str = "console=ttyS0 reboot=k panic=-1";
+
+/// What a VMM is asked to run.
+#[derive(Clone, Debug)]
+pub(crate) struct Guest {
+    /// An ELF.
+    pub(crate) kernel: PathBuf,
+    /// The same as bzImage, if there is one.
+    pub(crate) bzimage: Option<PathBuf>,
+    /// An initramfs.
+    pub(crate) initrd: Option<PathBuf>,
+    /// The kernel's command line.
+    pub(crate) cmdline: String,
+    /// Memory in MiB.
+    pub(crate) mib: u32,
+}
+
+/// What Linux's init does once it has written [`Guest::INIT`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Restarts, or powers off where that is what ends the VMM.
+    End,
+    /// Nothing, for ever.
+    Idle,
+}
+
+impl Guest {
+    /// The byte that the tiny guest writes.
+    pub(crate) const MARK: &[u8] = b"~";
+    /// The line that Linux's init writes.
+    pub(crate) const INIT: &[u8] = b"init is up";
+
+    /// The tiny guest: one byte to the serial port, then idle.
+    pub(crate) fn tiny(stage: &Path) -> Self {
+        Self {
+            kernel: stage.join("guest"),
+            bzimage: None,
+            initrd: None,
+            cmdline: CMDLINE.into(),
+            mib: MIB,
+        }
+    }
+
+    /// The minimal kernel with an init of one page. `words` come on top of
+    /// the command line.
+    pub(crate) fn linux(stage: &Path, vmm: Vmm, words: &[&str], then: Then) -> Self {
+        let mut cmdline = vec![CMDLINE];
+        cmdline.extend(vmm.extra_cmdline());
+        cmdline.extend(words);
+        match then {
+            Then::Idle => cmdline.extend(["--", "idle"]),
+            Then::End if vmm.ends_on_restart() => {}
+            Then::End => cmdline.extend(["--", "poweroff"]),
+        }
+        Self {
+            kernel: stage.join("vmlinux"),
+            bzimage: Some(stage.join("bzImage")),
+            initrd: Some(stage.join("initrd")),
+            cmdline: cmdline.join(" "),
+            mib: MIB,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::guest::Guest;
+
+/// A VMM and how it is made to run a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vmm {
+    /// The one that was just built.
+    Kiln,
+    /// Another build of it, to compare with.
+    OtherKiln,
+    /// Firecracker, without its API socket.
+    Firecracker,
+    /// Cloud Hypervisor.
+    CloudHypervisor,
+    /// QEMU's microvm machine.
+    Qemu,
+    /// kvmtool.
+    Kvmtool,
+}
+
+impl Vmm {
+    /// Everything that Kiln may be compared with.
+    pub(crate) const PEERS: [Self; 5] =
+        [Self::OtherKiln, Self::Firecracker, Self::CloudHypervisor, Self::Qemu, Self::Kvmtool];
+
+    /// What it is called in tables.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Kiln => "Kiln",
+            Self::OtherKiln => "other Kiln",
+            Self::Firecracker => "Firecracker",
+            Self::CloudHypervisor => "Cloud Hypervisor",
+            Self::Qemu => "QEMU microvm",
+            Self::Kvmtool => "kvmtool",
+        }
+    }
+
+    /// What `--peer` calls it.
+    pub(crate) fn peer_name(self) -> &'static str {
+        match self {
+            Self::Kiln | Self::OtherKiln => "kiln",
+            Self::Firecracker => "firecracker",
+            Self::CloudHypervisor => "cloud-hypervisor",
+            Self::Qemu => "qemu",
+            Self::Kvmtool => "kvmtool",
+        }
+    }
+
+    /// Its binary's name on the stage.
+    pub(crate) fn staged_name(self) -> &'static str {
+        match self {
+            Self::OtherKiln => "other-kiln",
+            other => other.peer_name(),
+        }
+    }
+
+    /// What its binary may be called in PATH. Another Kiln has to be named.
+    pub(crate) fn file_names(self) -> &'static [&'static str] {
+        match self {
+            Self::Kiln | Self::OtherKiln => &[],
+            Self::Firecracker => &["firecracker"],
+            Self::CloudHypervisor => &["cloud-hypervisor"],
+            Self::Qemu => &["qemu-system-x86_64"],
+            Self::Kvmtool => &["kvmtool", "lkvm"],
+        }
+    }
+
+    /// Whether a guest's restart ends the process. Cloud Hypervisor starts the
+    /// guest again instead, so there the guest powers off.
+    pub(crate) fn ends_on_restart(self) -> bool {
+        self != Self::CloudHypervisor
+    }
+
+    /// What it needs on the kernel's command line that the others do without:
+    /// Firecracker's own default has this.
+    pub(crate) fn extra_cmdline(self) -> Option<&'static str> {
+        (self == Self::Firecracker).then_some("pci=off i8042.nokbd")
+    }
+
+    /// The command that runs `guest` with its serial port on stdout, or `None`
+    /// if this VMM cannot load it. `folder` takes configuration files.
+    ///
+    /// # Errors
+    /// If such a file cannot be written.
+    pub(crate) fn command(
+        self,
+        binary: &Path,
+        guest: &Guest,
+        folder: &Path,
+    ) -> io::Result<Option<Command>> {
+        let mut command = Command::new(binary);
+        match self {
+            Self::Kiln | Self::OtherKiln => kiln(&mut command, guest),
+            Self::Firecracker => firecracker(&mut command, guest, folder)?,
+            Self::CloudHypervisor => cloud_hypervisor(&mut command, guest),
+            Self::Qemu => qemu(&mut command, guest),
+            Self::Kvmtool => match &guest.bzimage {
+                Some(kernel) => kvmtool(&mut command, guest, kernel),
+                None => return Ok(None),
+            },
+        }
+        Ok(Some(command))
+    }
+}
+
+fn kiln(command: &mut Command, guest: &Guest) {
+    command.arg("run").arg("-k").arg(&guest.kernel).args(["-m", &format!("{}M", guest.mib)]);
+    command.args(["--cmdline", &guest.cmdline]);
+    if let Some(initrd) = &guest.initrd {
+        command.arg("-i").arg(initrd);
+    }
+}
+
+fn firecracker(command: &mut Command, guest: &Guest, folder: &Path) -> io::Result<()> {
+    let mut source = serde_json::json!({
+        "kernel_image_path": guest.kernel,
+        "boot_args": guest.cmdline,
+    });
+    if let Some(initrd) = &guest.initrd {
+        source["initrd_path"] = serde_json::json!(initrd);
+    }
+    let config = serde_json::json!({
+        "boot-source": source,
+        "machine-config": { "vcpu_count": 1, "mem_size_mib": guest.mib },
+        "drives": [],
+    });
+    let path: PathBuf = folder.join("firecracker.json");
+    fs::write(&path, config.to_string())?;
+    // Its log would otherwise be on stdout, with the guest's bytes.
+    command.args(["--no-api", "--level", "Off", "--log-path", "/dev/null"]);
+    command.arg("--config-file").arg(path);
+    Ok(())
+}
+
+fn cloud_hypervisor(command: &mut Command, guest: &Guest) {
+    command.arg("--kernel").arg(&guest.kernel).args(["--cmdline", &guest.cmdline]);
+    command.args(["--memory", &format!("size={}M", guest.mib), "--cpus", "boot=1"]);
+    command.args(["--serial", "tty", "--console", "off"]);
+    if let Some(initrd) = &guest.initrd {
+        command.arg("--initramfs").arg(initrd);
+    }
+}
+
+fn qemu(command: &mut Command, guest: &Guest) {
+    // It gives up over a register that software KVM refuses, so not that one.
+    command.args(["-M", "microvm,accel=kvm", "-cpu", "host,-arch-capabilities"]);
+    command.args(["-nodefaults", "-no-user-config"]);
+    command.args(["-display", "none", "-serial", "stdio", "-no-reboot"]);
+    command.args(["-m", &guest.mib.to_string()]).arg("-kernel").arg(&guest.kernel);
+    command.args(["-append", &guest.cmdline]);
+    if let Some(initrd) = &guest.initrd {
+        command.arg("-initrd").arg(initrd);
+    }
+}
+
+fn kvmtool(command: &mut Command, guest: &Guest, kernel: &Path) {
+    command.arg("run").arg("-k").arg(kernel).args(["-c", "1", "-m", &guest.mib.to_string()]);
+    command.args(["--network", "mode=none", "--console", "serial", "-p", &guest.cmdline]);
+    if let Some(initrd) = &guest.initrd {
+        command.arg("-i").arg(initrd);
+    }
+}
