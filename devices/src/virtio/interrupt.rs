@@ -10,6 +10,7 @@ use super::spec::isr;
 /// The line is driven under the lock that guards the status: otherwise an
 /// acknowledge on a vCPU could lower it just after the loop raised it.
 pub struct Interrupt {
+    device_id: u32,
     line: Arc<dyn IrqLine>,
     state: Mutex<State>,
 }
@@ -23,9 +24,9 @@ struct State {
 }
 
 impl Interrupt {
-    /// An idle interrupt on `line`.
-    pub fn new(line: Arc<dyn IrqLine>) -> Self {
-        Self { line, state: Mutex::default() }
+    /// An idle interrupt on `line`; the device's virtio id is for the log.
+    pub fn new(device_id: u32, line: Arc<dyn IrqLine>) -> Self {
+        Self { device_id, line, state: Mutex::default() }
     }
 
     /// The device used a buffer.
@@ -45,7 +46,7 @@ impl Interrupt {
     pub fn needs_reset(&self, why: &dyn std::error::Error) {
         let mut state = self.lock();
         let level = if state.has_warned { log::Level::Debug } else { log::Level::Warn };
-        log::log!(level, "a virtio device waits for a reset: {why}");
+        log::log!(level, "a virtio device of type {} waits for a reset: {why}", self.device_id);
         state.has_warned = true;
         state.needs_reset = true;
         self.raise(&mut state, isr::CONFIG);

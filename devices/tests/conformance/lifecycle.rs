@@ -20,7 +20,7 @@ pub(crate) fn a_device_may_be_stopped_at_any_time_and_twice<S: Subject, R: Regis
             mem: ram(),
             features: feature::VERSION_1,
             queues: sizes.iter().map(|max| QueueSetup::new(*max).queue(false)).collect(),
-            interrupt: Arc::new(Interrupt::new(line)),
+            interrupt: Arc::new(Interrupt::new(0, line)),
         };
         device.start(io).expect("the host refuses nothing");
         assert_eq!(device.stop().len(), sizes.len());

@@ -34,7 +34,7 @@ impl Bench {
             mem: Arc::clone(&mem),
             features,
             queues: vec![setup.queue(features & feature::EVENT_IDX != 0)],
-            interrupt: Arc::new(Interrupt::new(Arc::clone(&line) as _)),
+            interrupt: Arc::new(Interrupt::new(0, Arc::clone(&line) as _)),
         };
         let ring = Ring::all(io).pop().unwrap();
         Self { mem, line, ring, driver }

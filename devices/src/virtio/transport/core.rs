@@ -23,7 +23,7 @@ impl Core {
     /// A device as after a reset.
     pub fn new(device: Box<dyn VirtioDevice>, mem: Arc<GuestRam>, line: Arc<dyn IrqLine>) -> Self {
         let queues = device.info().queue_sizes.iter().map(|max| QueueSetup::new(*max)).collect();
-        let interrupt = Arc::new(Interrupt::new(line));
+        let interrupt = Arc::new(Interrupt::new(device.info().id, line));
         Self { device, mem, interrupt, status: 0, driver_features: 0, queues }
     }
 
