@@ -15,11 +15,6 @@ use super::verdict::{Ending, verdict};
 use crate::config::VmConfig;
 use crate::exit::Verdict;
 
-/// How long a reader has to take the rest of the console's output, at the end
-/// that the guest chose. A signal's is shorter: it ends within a second.
-const DRAIN: Duration = Duration::from_secs(5);
-const DRAIN_AFTER_SIGNAL: Duration = Duration::from_millis(500);
-
 /// What a machine is made of.
 pub(super) struct Parts {
     pub platform: Platform,
@@ -72,23 +67,28 @@ impl Machine {
         self.console.start()?;
         self.control.set(Desired::Running);
         panic_if_asked("main");
-        let ending = self.until_it_ends();
-        let ending = self.stop(ending)?;
+        let ending = self.listen(Self::act_on);
+        let ending = self.stop(ending);
+        self.console.leave_terminal();
+        let ending = ending.and_then(|ending| self.drain(ending));
         let facts = self.console.output().facts();
-        self.console.finish(drain_time(&ending))?;
-        verdict(ending, &facts)
+        self.console.finish()?;
+        verdict(ending?, &facts)
     }
 
-    /// The event loop.
-    fn until_it_ends(&mut self) -> Result<Ending, RunError> {
+    /// The event loop: has `act` act on whatever happens until it is done.
+    fn listen<T>(
+        &mut self,
+        act: impl Fn(&mut Self, Happening) -> Result<Option<T>, RunError>,
+    ) -> Result<T, RunError> {
         loop {
             self.platform
                 .events
                 .run()
                 .map_err(|e| RunError::Failed(format!("the event loop failed: {e}")))?;
             while let Some(happening) = self.next_happening() {
-                if let Some(ending) = self.act_on(happening)? {
-                    return Ok(ending);
+                if let Some(done) = act(self, happening)? {
+                    return Ok(done);
                 }
             }
         }
@@ -112,6 +112,7 @@ impl Machine {
             }
             Happening::TimedOut => self.timeout.map(Ending::TimedOut),
             Happening::PanicEnded => Some(Ending::PanicEnded),
+            Happening::Drained => None,
             Happening::HaltCheck => {
                 self.settle();
                 self.check_halt().then_some(Ending::Halted)
@@ -165,11 +166,28 @@ impl Machine {
             None => ending,
         }
     }
-}
 
-fn drain_time(ending: &Ending) -> Duration {
-    match ending {
-        Ending::Signal(_) | Ending::Requested(MachineRequest::Quit) => DRAIN_AFTER_SIGNAL,
-        _ => DRAIN,
+    /// Waits until the reader has taken all console output of a guest that
+    /// ended by itself. A signal or the end of `--timeout` ends the waiting.
+    fn drain(&mut self, ending: Ending) -> Result<Ending, RunError> {
+        self.console.output().close();
+        let was_cut_short = matches!(
+            ending,
+            Ending::Signal(_)
+                | Ending::TimedOut(_)
+                | Ending::Requested(MachineRequest::Quit | MachineRequest::HostFailed { .. })
+        );
+        if was_cut_short {
+            return Ok(ending);
+        }
+        self.listen(|machine, happening| {
+            Ok(match happening {
+                Happening::Drained | Happening::TimedOut => Some(ending.clone()),
+                Happening::Order(Order::End(_) | Order::Stop | Order::Continue) => {
+                    machine.act_on(happening)?
+                }
+                Happening::Requested | Happening::HaltCheck | Happening::PanicEnded => None,
+            })
+        })
     }
 }

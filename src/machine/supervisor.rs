@@ -29,6 +29,8 @@ pub(super) enum Happening {
     HaltCheck,
     /// The guest kernel has said all about its panic.
     PanicEnded,
+    /// All console output is written, after it was closed.
+    Drained,
 }
 
 /// The event loop's ear for everything that is not a device: it notes what
@@ -71,20 +73,26 @@ impl Supervisor {
     }
 
     fn hear(&mut self, fd: i32) {
+        // Reads that only make a descriptor quiet cannot fail in a way that
+        // matters: the loop comes again.
         if fd == self.requests.wake().as_raw_fd() {
+            let _ = self.requests.wake().read();
             self.happened.push_back(Happening::Requested);
         } else if fd == self.signals.as_raw_fd() {
-            // A read that fails has no order; the loop comes again.
             while let Ok(Some(order)) = self.signals.next() {
                 self.happened.push_back(Happening::Order(order));
             }
         } else if fd == self.console.panic_ended().as_raw_fd() {
+            let _ = self.console.panic_ended().read();
             self.happened.push_back(Happening::PanicEnded);
+        } else if fd == self.console.done().as_raw_fd() {
+            let _ = self.console.done().read();
+            self.happened.push_back(Happening::Drained);
         } else if fd == self.halt_check.as_raw_fd() {
-            // Only read to make it quiet.
             let _ = self.halt_check.wait();
             self.happened.push_back(Happening::HaltCheck);
-        } else {
+        } else if let Some(timeout) = &mut self.timeout {
+            let _ = timeout.wait();
             self.happened.push_back(Happening::TimedOut);
         }
     }
@@ -94,6 +102,7 @@ impl Supervisor {
             self.requests.wake().as_raw_fd(),
             self.signals.as_raw_fd(),
             self.console.panic_ended().as_raw_fd(),
+            self.console.done().as_raw_fd(),
             self.halt_check.as_raw_fd(),
         ]
         .into_iter()

@@ -13,6 +13,9 @@ use crate::machine::RunError;
 use crate::machine::error::host;
 use crate::machine::platform::Platform;
 
+/// How long a reader has for what is left when a run is cut short.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
+
 /// The host's side of the serial port.
 pub(in crate::machine) struct Console {
     writer: Writer,
@@ -68,14 +71,18 @@ impl Console {
         }
     }
 
-    /// Writes what is left, for at most `patience`, and gives the terminal
-    /// back.
-    pub(in crate::machine) fn finish(self, patience: Duration) -> Result<(), RunError> {
-        let lost = self.writer.finish(Instant::now() + patience)?;
+    /// Gives the terminal back; from now on Ctrl-C ends the run.
+    pub(in crate::machine) fn leave_terminal(&mut self) {
+        self.terminal = None;
+    }
+
+    /// Ends the output. What is not written yet has a last moment: a run that
+    /// a signal ends is over within a second.
+    pub(in crate::machine) fn finish(self) -> Result<(), RunError> {
+        let lost = self.writer.finish(Instant::now() + LAST_MOMENT)?;
         if lost > 0 {
             log::warn!("{lost} bytes of console output were never read, and are lost");
         }
-        drop(self.terminal);
         Ok(())
     }
 }
