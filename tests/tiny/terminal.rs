@@ -1,6 +1,8 @@
 //! The console on a terminal, and how the terminal is left.
 
 use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use testing::{Guest, Outcome, Signal, Terminal};
 
@@ -128,17 +130,20 @@ fn ctrl_c_ends_a_scripted_run() {
     guest.wait().expect(130, "kiln: the run was ended by SIGINT");
 }
 
-/// Waits until the process is in this state, as `ps` shows it.
-fn wait_for_state(pid: i32, state: char) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    loop {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        if stat.rsplit_once(") ").unwrap().1.starts_with(state) {
-            return;
-        }
-        assert!(std::time::Instant::now() < deadline, "not in state {state}: {stat}");
-        std::thread::yield_now();
+/// Waits for what has no event to wait for.
+#[track_caller]
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "it never came that {what}");
+        thread::yield_now();
     }
+}
+
+/// Whether the process is stopped, as `ps` shows it.
+fn is_stopped(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(") ").unwrap().1.starts_with('T')
 }
 
 #[test]
@@ -149,13 +154,11 @@ fn job_control_gets_the_terminal_back_and_the_guest_it_again() {
     guest.wait_for("echo");
     let raw = terminal.settings();
     guest.signal(Signal::SIGTSTP);
-    wait_for_state(guest.pid(), 'T');
+    wait_until("it is stopped", || is_stopped(guest.pid()));
     assert!(terminal.settings() == before, "a stopped guest keeps the terminal raw");
     guest.signal(Signal::SIGCONT);
-    // The guest goes on, and with it the terminal is raw again.
-    guest.write("again").wait_for("again");
-    assert!(terminal.settings() == raw, "the terminal is not raw again");
-    guest.write("\rq");
+    wait_until("the terminal is raw again", || terminal.settings() == raw);
+    guest.write("again").wait_for("again").write("\rq");
     guest.wait().expect(0, POWERED_OFF);
     assert!(terminal.settings() == before);
 }
