@@ -53,11 +53,12 @@ impl Guest {
         let mut cmdline = vec![CMDLINE];
         cmdline.extend(vmm.extra_cmdline());
         cmdline.extend(words);
-        match then {
-            Then::Idle => cmdline.extend(["--", "idle"]),
-            Then::End if vmm.ends_on_restart() => {}
-            Then::End => cmdline.extend(["--", "poweroff"]),
-        }
+        cmdline.push("--");
+        cmdline.push(match then {
+            Then::Idle => "idle",
+            Then::End if vmm.ends_on_restart() => "restart",
+            Then::End => "poweroff",
+        });
         Self {
             kernel: stage.join("vmlinux"),
             bzimage: Some(stage.join("bzImage")),

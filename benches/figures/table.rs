@@ -53,6 +53,7 @@ fn figure_json(figure: &Figure) -> Value {
     let columns = figure.series.iter().map(|series| {
         let summary = Summary::of(&series.values);
         let ratios = summary.zip(base).map(|(own, base)| {
+            // Not a number, where the base is zero, is null.
             json!({ "of_medians": own.median / base.median, "of_least": own.least / base.least })
         });
         let value = json!({ "summary": summary, "ratios": ratios, "values": series.values });
@@ -103,7 +104,8 @@ fn figure_rows(figure: &Figure, columns: &[&str]) -> Vec<Vec<String>> {
     if many {
         rows.push(row("… least".into(), String::new(), &|s| number(s.least, whole)));
     }
-    let Some(base) = figure.summary(figure.base()).filter(|_| figure.series.len() > 1) else {
+    let base = figure.summary(figure.base());
+    let Some(base) = base.filter(|base| figure.series.len() > 1 && base.least > 0.0) else {
         return rows;
     };
     let to = figure.base();

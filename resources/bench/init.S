@@ -1,5 +1,5 @@
-// The first process of the Linux guest that is measured: writes a line, then ends or idles as the
-// kernel's command line says behind " -- ": nothing to restart, "p..." to power off, "i..." to idle.
+// The first process of the Linux guest that is measured: writes a line, then does what the last
+// word of the kernel's command line says: "-- restart", "-- poweroff" or "-- idle".
 #define SYS_write    1
 #define SYS_pause    34
 #define SYS_reboot   169
@@ -16,12 +16,13 @@ _start:
         mov     $line_length, %edx
         syscall
 
-        mov     $RESTART, %edx
-        cmpq    $2, (%rsp)              // argc
-        jb      end
-        mov     16(%rsp), %rax          // argv[1]
+        mov     (%rsp), %rax            // argc
+        mov     (%rsp,%rax,8), %rax     // argv[argc - 1]
         cmpb    $'i', (%rax)
         je      idle
+        mov     $RESTART, %edx
+        cmpb    $'p', (%rax)
+        jne     end
         mov     $POWER_OFF, %edx
 end:    mov     $SYS_reboot, %eax
         mov     $MAGIC1, %edi
