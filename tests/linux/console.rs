@@ -18,7 +18,8 @@ fn a_shell_on_a_terminal_takes_commands_and_ctrl_c() {
     let mut guest = shell().cpus(2).terminal(terminal.same()).spawn();
     // A prompt; what is typed is echoed, so only results are waited for.
     guest.wait_for("# ").write("echo a$((1+1))b\r").wait_for("a2b");
-    guest.write("echo started$((1+2)); sleep 100000\r").wait_for("started3");
+    // The job itself says that it runs: before, the key would be the shell's.
+    guest.write("sh -c 'echo started$((1+2)); exec sleep 100000'\r").wait_for("started3");
     guest.write("\x03").wait_for("# ");
     guest.write("echo status$?\r").wait_for("status130");
     // Ctrl-D, Ctrl-Z and an escape sequence are the guest's, too.
