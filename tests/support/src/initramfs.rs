@@ -12,13 +12,16 @@ const PROGRAM: u32 = 0o100_755;
 const LINK: u32 = 0o120_777;
 const CHARACTER_DEVICE: u32 = 0o020_600;
 
-/// What an init script starts with.
+/// What an init script starts with. Something wakes every second, because in
+/// the lab an idle guest can sleep through an interrupt: QEMU's emulated SVM
+/// may deliver it between STI and HLT.
 const PROLOGUE: &str = "#!/bin/busybox sh
 export PATH=/bin
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
+while :; do sleep 1; done &
 ";
 
 /// A kernel for tests, by its path below the folder that the runner names:
