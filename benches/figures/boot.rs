@@ -79,7 +79,8 @@ pub(crate) fn measure_initcalls(stage: &Stage) -> Result<Vec<Figure>> {
 /// Runs a guest to its end; how long that took and what it printed.
 fn boot(stage: &Stage, vmm: Vmm, mut command: Command) -> Result<(Duration, String)> {
     let path = stage.path().join("console");
-    command.stdin(Stdio::null()).stdout(File::create(&path)?).stderr(Stdio::null());
+    let console = File::create(&path)?;
+    command.stdin(Stdio::null()).stderr(console.try_clone()?).stdout(console);
     let (done, watched) = mpsc::channel::<()>();
     let start = Instant::now();
     let mut child = command.spawn()?;
