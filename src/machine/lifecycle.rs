@@ -9,6 +9,7 @@ use vmm_core::vcpu::{Control, Desired, VcpuThread};
 
 use super::RunError;
 use super::attach::Console;
+use super::halt::HaltWatch;
 use super::platform::Platform;
 use super::supervisor::{Happening, Supervisor};
 use super::verdict::{Ending, verdict};
@@ -32,8 +33,7 @@ pub(super) struct Machine {
     vcpus: Vec<VcpuThread>,
     supervisor: Arc<Mutex<Supervisor>>,
     timeout: Option<Duration>,
-    /// Whether the latest check found every vCPU halted.
-    halted_before: bool,
+    halt: HaltWatch,
     /// Whether the code that only starting needs has been given back.
     settled: bool,
 }
@@ -56,7 +56,7 @@ impl Machine {
             vcpus,
             supervisor,
             timeout,
-            halted_before: false,
+            halt: HaltWatch::default(),
             settled: false,
         })
     }
@@ -115,7 +115,7 @@ impl Machine {
             Happening::Drained => None,
             Happening::HaltCheck => {
                 self.settle();
-                self.check_halt().then_some(Ending::Halted)
+                self.halt.look(&self.vcpus).then_some(Ending::Halted)
             }
         })
     }
@@ -134,17 +134,6 @@ impl Machine {
         {
             log::debug!("the pages of the start-up code cannot be given back: {error}");
         }
-    }
-
-    /// Whether every vCPU was found halted twice in a row; asks again.
-    fn check_halt(&mut self) -> bool {
-        let halted = self.vcpus.iter().all(VcpuThread::was_halted);
-        let for_good = halted && std::mem::replace(&mut self.halted_before, halted);
-        self.halted_before = halted;
-        if !for_good {
-            self.vcpus.iter().for_each(VcpuThread::probe);
-        }
-        for_good
     }
 
     /// The one way down, whatever the reason: vCPUs first, so that nothing

@@ -4,6 +4,7 @@
 mod attach;
 mod builder;
 mod error;
+mod halt;
 mod hint;
 mod inputs;
 mod lifecycle;

@@ -11,10 +11,7 @@ use vmm_sys_util::timerfd::TimerFd;
 
 use super::RunError;
 use super::error::host;
-
-/// How often the vCPUs are asked whether they have halted for good. Two
-/// answers in a row count, so a halt is found within twice this time.
-const HALT_CHECK: Duration = Duration::from_millis(700);
+use super::halt::HaltWatch;
 
 /// Something that the machine has to act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +59,7 @@ impl Supervisor {
             console,
             // A timer set to nothing would never fire.
             timeout: timeout.map(|t| timer(t.max(Duration::from_nanos(1)), None)).transpose()?,
-            halt_check: timer(HALT_CHECK, Some(HALT_CHECK))?,
+            halt_check: timer(HaltWatch::INTERVAL, Some(HaltWatch::INTERVAL))?,
             happened: VecDeque::new(),
         })
     }

@@ -9,7 +9,9 @@ mod tap;
 pub mod terminal;
 #[cfg(test)]
 mod tests;
+mod thread_clock;
 
 pub use iovec::{read_at, read_once, write_at, write_once};
 pub use poll::wait_writable;
 pub use tap::{Offloads, Tap, TapError};
+pub use thread_clock::ThreadClock;

@@ -1,10 +1,11 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::{Control, Desired};
 use crate::bus::Bus;
 use crate::event::{MachineRequest, RequestSender, panic_if_asked};
 use crate::kvm::{Exit, ImmediateExit, Vcpu, VcpuError};
+use crate::sys::ThreadClock;
 
 /// What every vCPU's loop works with.
 #[derive(Clone)]
@@ -22,6 +23,8 @@ pub struct RunContext {
 /// What other threads tell one vCPU.
 pub(super) struct Signals {
     pub immediate_exit: ImmediateExit,
+    /// The thread's processor time, once it has begun.
+    pub clock: OnceLock<ThreadClock>,
     /// Asks the vCPU to find out whether it has halted for good.
     pub probe: AtomicBool,
     /// What it found.

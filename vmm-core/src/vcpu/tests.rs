@@ -66,6 +66,19 @@ fn a_spinning_vcpu_is_stopped_by_a_kick() {
 }
 
 #[test]
+fn the_processor_time_of_a_vcpu_grows_while_it_works() {
+    let (_vm, vcpu, context) = machine(&[0xeb, 0xfe]);
+    let thread = VcpuThread::spawn(vcpu, context.clone()).unwrap();
+    context.control.set(Desired::Running);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while thread.cpu_time() < Some(Duration::from_millis(20)) {
+        assert!(Instant::now() < deadline, "{:?}", thread.cpu_time());
+        std::thread::yield_now();
+    }
+    thread.stop().unwrap();
+}
+
+#[test]
 fn a_vcpu_that_never_ran_is_stopped() {
     let (_vm, vcpu, context) = machine(&[0xf4]);
     drop(VcpuThread::spawn(vcpu, context).unwrap());

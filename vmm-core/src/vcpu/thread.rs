@@ -1,11 +1,13 @@
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use super::run::{Signals, run};
 use super::{Desired, RunContext};
 use crate::event::{MachineRequest, Worker, WorkerPanic, WorkerSpec};
 use crate::kvm::{Vcpu, VcpuError};
+use crate::sys::ThreadClock;
 
 /// Enough for the exit handlers; what is not touched costs nothing.
 const STACK_SIZE: usize = 256 << 10;
@@ -44,6 +46,7 @@ impl VcpuThread {
         let id = vcpu.id();
         let signals = Arc::new(Signals {
             immediate_exit: vcpu.immediate_exit()?,
+            clock: OnceLock::new(),
             probe: AtomicBool::new(false),
             halted: AtomicBool::new(false),
         });
@@ -59,6 +62,7 @@ impl VcpuThread {
         };
         let theirs = Arc::clone(&signals);
         let worker = Worker::spawn(spec, move |_| {
+            theirs.clock.get_or_init(ThreadClock::of_this_thread);
             if let Err(error) = run(&mut vcpu, &theirs, &context) {
                 let why = format!("{error}: {}", error.source);
                 context.requests.send(MachineRequest::HostFailed { why });
@@ -78,6 +82,8 @@ impl VcpuThread {
     /// Asks the vCPU to find out whether it has halted for good; a later
     /// [`VcpuThread::was_halted`] gives the answer.
     pub fn probe(&self) {
+        // No answer in time is a no.
+        self.signals.halted.store(false, Ordering::Release);
         self.signals.probe.store(true, Ordering::Release);
         self.kick();
     }
@@ -85,6 +91,12 @@ impl VcpuThread {
     /// Whether the last probe found that only an NMI or a reset can wake it.
     pub fn was_halted(&self) -> bool {
         self.signals.halted.load(Ordering::Acquire)
+    }
+
+    /// The processor time that its thread has used, guest time included;
+    /// `None` before it begins.
+    pub fn cpu_time(&self) -> Option<Duration> {
+        self.signals.clock.get().and_then(|clock| clock.now())
     }
 
     /// Stops the machine's vCPUs and joins this one's thread.
