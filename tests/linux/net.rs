@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
-use testing::{Guest, Tap, kernel, pattern};
+use testing::{Guest, Tap, kernel, patiently, pattern};
 
 use crate::report::Report;
 use crate::{MINIMAL, POWERED_OFF};
@@ -17,23 +17,25 @@ fn guest(tap: &Tap, script: &str) -> Guest {
 
 #[test]
 fn the_guest_and_the_host_reach_each_other() {
-    let Some(tap) = Tap::new("10.212.1.1/24") else { return };
-    let script = "
+    patiently(|| {
+        let Some(tap) = Tap::new("10.212.1.1/24") else { return };
+        let script = "
         ip addr add 10.212.1.2/24 dev eth0
         ping -c 3 10.212.1.1 >/dev/null && echo small=yes
         ping -c 3 -s 8000 10.212.1.1 >/dev/null && echo large=yes
         echo mac=$(cat /sys/class/net/eth0/address)
         echo carrier=$(cat /sys/class/net/eth0/carrier)";
-    // Twice: the tap of a run that has ended is free for the next.
-    let outcomes = [(); 2].map(|()| guest(&tap, script).run());
-    for outcome in &outcomes {
-        outcome.expect(0, POWERED_OFF);
-        let report = Report::of(outcome);
-        assert_eq!((report.one("small"), report.one("large")), ("yes", "yes"), "{outcome}");
-        assert_eq!(report.one("carrier"), "1");
-    }
-    let [first, second] = outcomes.each_ref().map(Report::of);
-    assert_eq!(first.one("mac"), second.one("mac"), "the address changes from run to run");
+        // Twice: the tap of a run that has ended is free for the next.
+        let outcomes = [(); 2].map(|()| guest(&tap, script).run());
+        for outcome in &outcomes {
+            outcome.expect(0, POWERED_OFF);
+            let report = Report::of(outcome);
+            assert_eq!((report.one("small"), report.one("large")), ("yes", "yes"), "{outcome}");
+            assert_eq!(report.one("carrier"), "1");
+        }
+        let [first, second] = outcomes.each_ref().map(Report::of);
+        assert_eq!(first.one("mac"), second.one("mac"), "the address changes from run to run");
+    });
 }
 
 /// Offload features that Kiln has (VIRTIO 1.2 §5.1.3), by bit.
@@ -49,74 +51,80 @@ const OFFLOADS: [(usize, &str); 7] = [
 
 #[test]
 fn tcp_carries_data_exactly_both_ways_with_all_offloads() {
-    const SIZE: usize = 8 << 20;
-    let Some(tap) = Tap::new("10.212.2.1/24") else { return };
-    let listener = TcpListener::bind("10.212.2.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    // One connection gives the guest the data, the next one takes it back.
-    let server = thread::spawn(move || {
-        let mut back = Vec::new();
-        listener.accept().unwrap().0.write_all(&pattern(SIZE)).unwrap();
-        listener.accept().unwrap().0.read_to_end(&mut back).unwrap();
-        back
-    });
-    let script = format!(
-        "ip addr add 10.212.2.2/24 dev eth0
+    patiently(|| {
+        const SIZE: usize = 8 << 20;
+        let Some(tap) = Tap::new("10.212.2.1/24") else { return };
+        let listener = TcpListener::bind("10.212.2.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // One connection gives the guest the data, the next one takes it back.
+        let server = thread::spawn(move || {
+            let mut back = Vec::new();
+            listener.accept().unwrap().0.write_all(&pattern(SIZE)).unwrap();
+            listener.accept().unwrap().0.read_to_end(&mut back).unwrap();
+            back
+        });
+        let script = format!(
+            "ip addr add 10.212.2.2/24 dev eth0
         mount -t tmpfs tmpfs /tmp
         nc 10.212.2.1 {port} </dev/null >/tmp/data
         echo size=$(stat -c %s /tmp/data)
         nc 10.212.2.1 {port} </tmp/data
         echo features=$(cat /sys/class/net/eth0/device/features)"
-    );
-    let outcome = guest(&tap, &script).cpus(2).run();
-    outcome.expect(0, POWERED_OFF);
-    let report = Report::of(&outcome);
-    assert_eq!(report.number("size"), SIZE as u64, "{outcome}");
-    assert!(server.join().unwrap() == pattern(SIZE), "the data came back changed");
-    let features = report.one("features").as_bytes();
-    for (bit, name) in OFFLOADS {
-        assert_eq!(features[bit], b'1', "{name} is not negotiated: {}", report.one("features"));
-    }
+        );
+        let outcome = guest(&tap, &script).cpus(2).run();
+        outcome.expect(0, POWERED_OFF);
+        let report = Report::of(&outcome);
+        assert_eq!(report.number("size"), SIZE as u64, "{outcome}");
+        assert!(server.join().unwrap() == pattern(SIZE), "the data came back changed");
+        let features = report.one("features").as_bytes();
+        for (bit, name) in OFFLOADS {
+            assert_eq!(features[bit], b'1', "{name} is not negotiated: {}", report.one("features"));
+        }
+    });
 }
 
 #[test]
 fn a_tap_that_does_not_exist_is_made_and_goes_with_the_run() {
-    // Another tap tells whether this process may make one at all.
-    let Some(_) = Tap::new("10.212.3.1/24") else { return };
-    let name = format!("kilnmade{}", std::process::id());
-    let path = format!("/sys/class/net/{name}");
-    let script = "echo carrier=$(cat /sys/class/net/eth0/carrier); read line; poweroff -f";
-    let script = format!("ip link set eth0 up; {script}");
-    let guest = Guest::linux(&kernel(MINIMAL), &script).append("quiet").tap(&name);
-    let mut guest = guest.stdin_pipe().spawn();
-    guest.wait_for("carrier=");
-    assert!(fs::exists(&path).unwrap());
-    guest.write("go on\n");
-    guest.wait().expect(0, POWERED_OFF);
-    assert!(!fs::exists(&path).unwrap());
+    patiently(|| {
+        // Another tap tells whether this process may make one at all.
+        let Some(_) = Tap::new("10.212.3.1/24") else { return };
+        let name = format!("kilnmade{}", std::process::id());
+        let path = format!("/sys/class/net/{name}");
+        let script = "echo carrier=$(cat /sys/class/net/eth0/carrier); read line; poweroff -f";
+        let script = format!("ip link set eth0 up; {script}");
+        let guest = Guest::linux(&kernel(MINIMAL), &script).append("quiet").tap(&name);
+        let mut guest = guest.stdin_pipe().spawn();
+        guest.wait_for("carrier=");
+        assert!(fs::exists(&path).unwrap());
+        guest.write("go on\n");
+        guest.wait().expect(0, POWERED_OFF);
+        assert!(!fs::exists(&path).unwrap());
+    });
 }
 
 #[test]
 fn a_flood_of_frames_does_not_stop_the_guest() {
-    let Some(tap) = Tap::new("10.212.4.1/24") else { return };
-    // Frames come from the first moment, long before there is a driver.
-    let socket = std::net::UdpSocket::bind("10.212.4.1:0").unwrap();
-    socket.set_broadcast(true).unwrap();
-    socket.set_nonblocking(true).unwrap();
-    let script = "
+    patiently(|| {
+        let Some(tap) = Tap::new("10.212.4.1/24") else { return };
+        // Frames come from the first moment, long before there is a driver.
+        let socket = std::net::UdpSocket::bind("10.212.4.1:0").unwrap();
+        socket.set_broadcast(true).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let script = "
         ip addr add 10.212.4.2/24 dev eth0
         ping -c 3 10.212.4.1 >/dev/null && echo reached=yes";
-    let mut guest = guest(&tap, &format!("echo up; {script}")).spawn();
-    let flood = |count: usize| {
-        for _ in 0..count {
-            // A full queue drops the frame, which is what should happen.
-            let _ = socket.send_to(&[0; 1400], "10.212.4.255:9");
-        }
-    };
-    flood(5000);
-    guest.wait_for("up");
-    flood(5000);
-    let outcome = guest.wait();
-    outcome.expect(0, POWERED_OFF);
-    assert_eq!(Report::of(&outcome).one("reached"), "yes");
+        let mut guest = guest(&tap, &format!("echo up; {script}")).spawn();
+        let flood = |count: usize| {
+            for _ in 0..count {
+                // A full queue drops the frame, which is what should happen.
+                let _ = socket.send_to(&[0; 1400], "10.212.4.255:9");
+            }
+        };
+        flood(5000);
+        guest.wait_for("up");
+        flood(5000);
+        let outcome = guest.wait();
+        outcome.expect(0, POWERED_OFF);
+        assert_eq!(Report::of(&outcome).one("reached"), "yes");
+    });
 }

@@ -1,0 +1,21 @@
+use std::panic::{self, UnwindSafe};
+
+/// How often a test may fail in the lab.
+const ATTEMPTS: usize = 3;
+
+/// Runs `test`; in the lab again, if it fails, up to three times in all.
+///
+/// The lab's emulated processor now and then takes an interrupt where a guest
+/// has masked them, or loses a wake-up, whichever VMM runs the guest
+/// (docs/lab.md): about one boot in 30 hangs or dies of it. What Kiln does
+/// wrong, it does each time. On hardware there is one attempt.
+pub fn patiently(test: impl Fn() + UnwindSafe + Copy) {
+    let attempts = if std::env::var_os("KILN_LAB").is_some() { ATTEMPTS } else { 1 };
+    for attempt in 1..attempts {
+        match panic::catch_unwind(test) {
+            Ok(()) => return,
+            Err(_) => eprintln!("lab: attempt {attempt} of {attempts} failed; trying again"),
+        }
+    }
+    test();
+}
