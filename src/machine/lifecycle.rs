@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use vmm_core::event::{MachineRequest, panic_if_asked};
@@ -9,7 +9,7 @@ use vmm_core::vcpu::{Control, Desired, VcpuThread};
 
 use super::RunError;
 use super::attach::Console;
-use super::halt::HaltWatch;
+use super::halt::{HaltWatch, Look};
 use super::platform::Platform;
 use super::supervisor::{Happening, Supervisor};
 use super::verdict::{Ending, verdict};
@@ -95,7 +95,11 @@ impl Machine {
     }
 
     fn next_happening(&self) -> Option<Happening> {
-        self.supervisor.lock().unwrap_or_else(PoisonError::into_inner).next()
+        self.supervisor().next()
+    }
+
+    fn supervisor(&self) -> MutexGuard<'_, Supervisor> {
+        self.supervisor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn act_on(&mut self, happening: Happening) -> Result<Option<Ending>, RunError> {
@@ -115,7 +119,13 @@ impl Machine {
             Happening::Drained => None,
             Happening::HaltCheck => {
                 self.settle();
-                self.halt.look(&self.vcpus).then_some(Ending::Halted)
+                match self.halt.look(&self.vcpus) {
+                    Look::Halted => Some(Ending::Halted),
+                    Look::Again(after) => {
+                        self.supervisor().check_halt_after(after)?;
+                        None
+                    }
+                }
             }
         })
     }

@@ -48,9 +48,9 @@ impl Supervisor {
         console: Arc<Output>,
         timeout: Option<Duration>,
     ) -> Result<Self, RunError> {
-        let timer = |after: Duration, every| -> Result<TimerFd, RunError> {
+        let timer = |after: Duration| -> Result<TimerFd, RunError> {
             let mut timer = TimerFd::new().map_err(host("make a timer"))?;
-            timer.reset(after, every).map_err(host("set a timer"))?;
+            timer.reset(after, None).map_err(host("set a timer"))?;
             Ok(timer)
         };
         Ok(Self {
@@ -58,8 +58,8 @@ impl Supervisor {
             signals,
             console,
             // A timer set to nothing would never fire.
-            timeout: timeout.map(|t| timer(t.max(Duration::from_nanos(1)), None)).transpose()?,
-            halt_check: timer(HaltWatch::INTERVAL, Some(HaltWatch::INTERVAL))?,
+            timeout: timeout.map(|t| timer(t.max(Duration::from_nanos(1)))).transpose()?,
+            halt_check: timer(HaltWatch::FIRST)?,
             happened: VecDeque::new(),
         })
     }
@@ -67,6 +67,11 @@ impl Supervisor {
     /// The next thing that happened.
     pub(super) fn next(&mut self) -> Option<Happening> {
         self.happened.pop_front()
+    }
+
+    /// Lets [`Happening::HaltCheck`] happen after this time.
+    pub(super) fn check_halt_after(&mut self, time: Duration) -> Result<(), RunError> {
+        self.halt_check.reset(time, None).map_err(host("set a timer"))
     }
 
     fn hear(&mut self, fd: i32) {
