@@ -1,10 +1,10 @@
 //! The serial console: bytes out, bytes in, nothing lost.
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::time::Duration;
+use std::fs::{self, DirEntry, File};
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
 
-use testing::{Guest, Signal, fnv1a, pattern, wait_for_write};
+use testing::{Guest, Running, Signal, fnv1a, pattern, wait_for_write};
 
 use crate::{POWERED_OFF, RESTARTED};
 
@@ -21,7 +21,7 @@ fn telltale() -> (tempfile::TempDir, std::path::PathBuf) {
 fn ten_megabytes_through_an_unread_pipe_drained_late_arrive_whole() {
     const SIZE: usize = 10_000_000;
     let (_folder, disk) = telltale();
-    let (mut reader, writer) = std::io::pipe().unwrap();
+    let (mut reader, writer) = io::pipe().unwrap();
     let written = wait_for_write(&disk);
     let guest = Guest::tiny(&[&format!("flood:{SIZE}"), "blk", "end:i8042"]);
     // An exit takes 10 µs a byte where ring 0 is emulated, more on a busy machine.
@@ -42,7 +42,7 @@ fn a_signal_ends_it_while_nobody_reads() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let (_folder, disk) = telltale();
         // More than a pipe holds.
-        let (_reader, writer) = std::io::pipe().unwrap();
+        let (_reader, writer) = io::pipe().unwrap();
         let written = wait_for_write(&disk);
         let guest = Guest::tiny(&["flood:200000", "blk", "end:spin"]);
         let mut guest = guest.disk(&disk, "").stdout(writer).spawn();
@@ -52,6 +52,42 @@ fn a_signal_ends_it_while_nobody_reads() {
         outcome.expect(128 + signal as i32, &format!("kiln: the run was ended by {signal}"));
         assert!(outcome.stderr.contains("bytes of console output were never read"), "{outcome}");
     }
+}
+
+/// A guest that has powered off with more output unread than a pipe holds.
+fn ended_unread(stdout: io::PipeWriter) -> Running {
+    let guest = Guest::tiny(&["flood:200000", "end:poweroff"]).stdout(stdout).spawn();
+    let tasks = format!("/proc/{}/task", guest.pid());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let comm = |task: io::Result<DirEntry>| fs::read_to_string(task.unwrap().path().join("comm"));
+    // First there must be a vCPU, then none.
+    for runs in [true, false] {
+        while fs::read_dir(&tasks).unwrap().any(|t| comm(t).is_ok_and(|c| c == "vcpu0\n")) != runs {
+            assert!(Instant::now() < deadline, "it did not get to its end");
+            std::thread::yield_now();
+        }
+    }
+    guest
+}
+
+#[test]
+fn an_end_waits_for_its_reader() {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let guest = ended_unread(writer);
+    let mut read = Vec::new();
+    reader.read_to_end(&mut read).unwrap();
+    assert!(read == pattern(200_000), "{} bytes", read.len());
+    guest.wait().expect(0, POWERED_OFF);
+}
+
+#[test]
+fn a_signal_ends_the_waiting_for_a_reader() {
+    let (_reader, writer) = io::pipe().unwrap();
+    let mut guest = ended_unread(writer);
+    guest.signal(Signal::SIGTERM);
+    let outcome = guest.wait();
+    outcome.expect(143, "kiln: the run was ended by SIGTERM");
+    assert!(outcome.stderr.contains("bytes of console output were never read"), "{outcome}");
 }
 
 #[test]
@@ -142,7 +178,7 @@ fn a_full_disk_is_said_once_and_the_guest_goes_on() {
 
 #[test]
 fn a_reader_who_leaves_does_not_disturb_the_guest() {
-    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = io::pipe().unwrap();
     drop(reader);
     let outcome = Guest::tiny(&["flood:20000", "end:poweroff"]).stdout(writer).run();
     outcome.expect(0, POWERED_OFF);
