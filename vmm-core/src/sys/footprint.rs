@@ -3,6 +3,8 @@
 
 use std::io;
 
+// SAFETY: the linker defines both in every program; only their addresses mean
+// anything, and only those are taken.
 unsafe extern "C" {
     // Defined by the linker: the first byte of the program's image, and the
     // first byte after its code.
