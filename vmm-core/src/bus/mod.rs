@@ -2,10 +2,12 @@
 
 mod device;
 mod dispatch;
+mod doorbells;
 mod range;
 #[cfg(test)]
 mod tests;
 
 pub use device::BusDevice;
 pub use dispatch::{Bus, BusError, SharedDevice};
+pub use doorbells::Doorbells;
 pub use range::AddrRange;

@@ -3,6 +3,8 @@
 //! Devices hold these traits, never a KVM descriptor, so that their tests need
 //! no KVM and a restored machine can hand them other lines.
 
+use std::io;
+
 /// A level-sensitive interrupt wire.
 ///
 /// The device says what level the wire has now, as often as it likes; whoever
@@ -21,8 +23,25 @@ pub struct MsiMessage {
     pub data: u32,
 }
 
+/// One interrupt that a device may send as a message, such as an entry of an
+/// MSI-X table.
+pub trait MsiVector: Send + Sync {
+    /// What [`MsiVector::signal`] sends from now on; nothing if `None`.
+    /// Nothing is said to the interrupt controller if that does not change.
+    ///
+    /// # Errors
+    /// If the host has no more routes; the old message is then gone.
+    fn route(&self, message: Option<MsiMessage>) -> io::Result<()>;
+    /// Sends the message once. Cheap, and from any thread.
+    fn signal(&self);
+}
+
 /// Takes message-signalled interrupts to the vCPUs' local APICs.
 pub trait MsiSink: Send + Sync {
-    /// Delivers `message` once.
-    fn signal(&self, message: MsiMessage);
+    /// A vector that sends nothing yet. It costs the host nothing until it is
+    /// routed.
+    ///
+    /// # Errors
+    /// If the host has no descriptor left.
+    fn vector(&self) -> io::Result<Box<dyn MsiVector>>;
 }

@@ -1,5 +1,7 @@
 //! Disk images and block devices.
 
+mod channel;
+mod image;
 mod lock;
 #[cfg(any(test, feature = "testing"))]
 mod memory;
@@ -8,6 +10,8 @@ mod raw;
 mod tests;
 mod traits;
 
+pub use channel::{Channel, Ended, Operation};
+pub use image::{Access, DiskImage, Geometry, Place};
 #[cfg(any(test, feature = "testing"))]
 pub use memory::{Fault, MemoryDisk};
 pub use raw::{DiskError, RawDisk};

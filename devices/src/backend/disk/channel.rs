@@ -1,0 +1,73 @@
+use std::io;
+use std::time::Instant;
+
+use vmm_sys_util::eventfd::EventFd;
+
+use crate::virtio::queue::Buffer;
+
+/// One thing to do to a disk, its place checked: it lies on the disk.
+#[derive(Debug)]
+pub enum Operation<'m> {
+    /// Disk to memory, from byte `offset`.
+    Read {
+        /// Where the bytes go.
+        to: Buffer<'m>,
+        /// Where they are.
+        offset: u64,
+    },
+    /// Memory to disk, at byte `offset`.
+    Write {
+        /// Where the bytes are.
+        from: Buffer<'m>,
+        /// Where they go.
+        offset: u64,
+    },
+    /// All writes that have ended, to stable storage.
+    Flush,
+    /// Give space back.
+    Discard {
+        /// First byte.
+        offset: u64,
+        /// Bytes.
+        len: u64,
+    },
+    /// Make it read as zeros.
+    WriteZeroes {
+        /// First byte.
+        offset: u64,
+        /// Bytes.
+        len: u64,
+        /// Whether the space may go back.
+        unmap: bool,
+    },
+}
+
+/// The end of an operation.
+#[derive(Debug)]
+pub struct Ended {
+    /// What [`Channel::start`] was given.
+    pub token: u16,
+    /// All of it was done, or this is why not.
+    pub result: io::Result<()>,
+}
+
+/// One queue's way to a disk image. It lives in one thread.
+///
+/// Short transfers, EINTR and EAGAIN are its own business: an operation ends
+/// whole or fails. Dropped with operations in flight, it waits for them.
+pub trait Channel: Send {
+    /// How it does I/O, in a word for the log: `io_uring` or `preadv`.
+    fn engine(&self) -> &'static str;
+    /// Starts `operation`. Its end comes from [`Channel::reap`], perhaps at
+    /// once. At most as many are in flight as the channel was made for.
+    fn start(&mut self, operation: Operation<'_>, token: u16);
+    /// Passes on to the host what was started, and appends what has ended.
+    fn reap(&mut self, ended: &mut Vec<Ended>);
+    /// Passes on what was started, then blocks until an operation ends, `wake`
+    /// is written, `until` has come, or a signal arrives. `wake` is the same
+    /// each time; its count is left to the caller.
+    ///
+    /// # Errors
+    /// What the host said.
+    fn wait(&mut self, wake: &EventFd, until: Option<Instant>) -> io::Result<()>;
+}
