@@ -43,6 +43,22 @@ fn a_disk_serves_each_kind_of_request_with_interrupts() {
 }
 
 #[test]
+fn a_disk_serves_a_driver_in_ring_3_that_polls() {
+    let (_folder, path) = disk();
+    fs::write(&path, [0xaa; 64 * SECTOR]).unwrap();
+    let words = ["load:write:32:2000", "load:read:1:500", "load:read:64:2000", "end:poweroff"];
+    let outcome = Guest::tiny(&words).disk(&path, "").run();
+    outcome.expect(0, POWERED_OFF);
+    let text = outcome.text();
+    let said: Vec<_> = text.lines().filter_map(|line| line.split_once(" requests in")).collect();
+    let said: Vec<_> = said.into_iter().map(|(said, _)| said).collect();
+    let expected =
+        ["load: write, depth 32: 2000", "load: read, depth 1: 500", "load: read, depth 64: 2000"];
+    assert_eq!(said, expected, "{outcome}");
+    assert!(fs::read(&path).unwrap() == [0; 64 * SECTOR], "the guest wrote zeros everywhere");
+}
+
+#[test]
 fn a_readonly_disk_refuses_writes_and_stays_as_it_was() {
     let (_folder, path) = disk();
     let before = fs::read(&path).unwrap();

@@ -47,8 +47,15 @@ struct gate {
     uint32_t high, reserved;
 };
 
+static struct gate idt[VECTORS];
+
+void apic_trap(uint8_t vector, void (*entry)(void)) {
+    uint64_t at = (uint64_t)entry;
+    apic_on();
+    idt[vector] = (struct gate){at, CODE64, 0xee00, at >> 16, at >> 32, 0};
+}
+
 void apic_on(void) {
-    static struct gate idt[VECTORS];
     if (idt[0].selector)
         return;
     for (uint64_t i = 0; i < VECTORS; i++) {

@@ -142,6 +142,11 @@ gdt:
     .quad 0x00cf9b000000ffff    /* 32-bit code */
     .quad 0x00af9b000000ffff    /* 64-bit code, where Linux's __BOOT_CS is */
     .quad 0x00cf93000000ffff    /* data, where Linux's __BOOT_DS is */
+    .quad 0x00cff3000000ffff    /* ring 3's data */
+    .quad 0x00affb000000ffff    /* ring 3's 64-bit code */
+    .globl gdt_tss
+gdt_tss:
+    .quad 0, 0                  /* the task state, by ring3_call() */
 gdt_end:
 gdt_pointer:
     .word gdt_end - gdt - 1
@@ -152,18 +157,18 @@ gdt_pointer:
     .balign 4096
     .globl pml4, pdpt
 pml4:
-    .quad pdpt + 3
+    .quad pdpt + 7
     .fill 511, 8, 0
 pdpt:
-    .quad pd + 0x0003
-    .quad pd + 0x1003
-    .quad pd + 0x2003
-    .quad pd + 0x3003
+    .quad pd + 0x0007
+    .quad pd + 0x1007
+    .quad pd + 0x2007
+    .quad pd + 0x3007
     .fill 508, 8, 0
 pd:
     .set page, 0
     .rept 2048
-    .quad page + 0x83           /* 2 MiB, writable, present */
+    .quad page + 0x87           /* 2 MiB, ring 3 too, writable, present */
     .set page, page + 0x200000
     .endr
 

@@ -63,6 +63,8 @@ void word_acpi(const char *arg);
 /* apic.c */
 extern volatile uint32_t interrupts[64]; /* how often each vector came */
 void apic_on(void);
+/* Enters `entry`, which is not a C function, at this vector; ring 3 may ask for it. */
+void apic_trap(uint8_t vector, void (*entry)(void));
 void ioapic_route(uint32_t gsi, bool level, uint8_t vector, void (*handler)(void));
 void lapic_send(uint8_t id, uint32_t command);
 void wait_for_interrupt(uint8_t vector, uint32_t more_than);
@@ -72,10 +74,15 @@ void word_tick(const char *arg);
 void word_cpuid(const char *arg), word_smp(const char *arg);
 void word_probe(const char *arg), word_probemem(const char *arg);
 
+/* ring3.c */
+/* Calls `function` in ring 3 with interrupts on. Ports and privileged instructions fault there. */
+void ring3_call(void (*function)(void));
+
 /* end.c */
 void word_end(const char *arg), word_exit(const char *arg);
 
-/* blk.c, hostile.c, net.c */
+/* blk.c, hostile.c, load.c, net.c */
+void word_load(const char *arg);
 void word_blk(const char *arg), word_hostile(const char *arg), word_arp(const char *arg);
 
 #endif

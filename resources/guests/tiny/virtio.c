@@ -64,23 +64,33 @@ static uint64_t negotiate(struct virtio *device, uint64_t wanted) {
     return features;
 }
 
-static void set_up_queue(struct virtio *device, unsigned number) {
-    struct queue *queue = &device->queue[number];
-    fill(queue, 0, sizeof *queue);
+unsigned virtio_set_queue(struct virtio *device, unsigned number, unsigned size,
+                          volatile void *desc, volatile void *avail, volatile void *used) {
     set(device, REG_QUEUE_SEL, number);
-    if (get(device, REG_QUEUE_READY) || get(device, REG_QUEUE_SIZE_MAX) < QUEUE_SIZE)
+    if (get(device, REG_QUEUE_READY))
         fail("a virtio queue is not ready to be set up");
-    set(device, REG_QUEUE_SIZE, QUEUE_SIZE);
-    set_address(device, REG_QUEUE_DESC, queue->desc);
-    set_address(device, REG_QUEUE_DRIVER, &queue->avail);
-    set_address(device, REG_QUEUE_DEVICE, &queue->used);
+    if (get(device, REG_QUEUE_SIZE_MAX) < size)
+        return get(device, REG_QUEUE_SIZE_MAX);
+    set(device, REG_QUEUE_SIZE, size);
+    set_address(device, REG_QUEUE_DESC, desc);
+    set_address(device, REG_QUEUE_DRIVER, avail);
+    set_address(device, REG_QUEUE_DEVICE, used);
     set(device, REG_QUEUE_READY, 1);
     if (!get(device, REG_QUEUE_READY))
         fail("a virtio queue is refused");
+    return size;
+}
+
+static void set_up_queue(struct virtio *device, unsigned number) {
+    struct queue *queue = &device->queue[number];
+    fill(queue, 0, sizeof *queue);
+    if (virtio_set_queue(device, number, QUEUE_SIZE, queue->desc, &queue->avail, &queue->used) !=
+        QUEUE_SIZE)
+        fail("a virtio queue is too short");
 }
 
 /* §3.1.1 */
-void virtio_start(struct virtio *device, uint64_t wanted, unsigned queues) {
+void virtio_begin(struct virtio *device, uint64_t wanted) {
     uint32_t status = STATUS_ACKNOWLEDGE | STATUS_DRIVER;
     virtio_reset(device);
     set(device, REG_STATUS, STATUS_ACKNOWLEDGE);
@@ -91,9 +101,17 @@ void virtio_start(struct virtio *device, uint64_t wanted, unsigned queues) {
         fail("virtio features are refused");
     active = device;
     ioapic_route(device->gsi, device->level, VECTOR, on_interrupt);
+}
+
+void virtio_ready(struct virtio *device) {
+    set(device, REG_STATUS, get(device, REG_STATUS) | STATUS_DRIVER_OK);
+}
+
+void virtio_start(struct virtio *device, uint64_t wanted, unsigned queues) {
+    virtio_begin(device, wanted);
     for (unsigned i = 0; i < queues; i++)
         set_up_queue(device, i);
-    set(device, REG_STATUS, status | STATUS_DRIVER_OK);
+    virtio_ready(device);
 }
 
 void virtio_offer(struct queue *queue, uint16_t first, const struct piece *pieces, unsigned count) {

@@ -15,6 +15,7 @@ enum {
 
     DESC_NEXT = 1,
     DESC_WRITE = 2,
+    DESC_INDIRECT = 4,
 
     /* Register offsets. */
     REG_MAGIC = 0x00,
@@ -82,6 +83,12 @@ struct piece {
 void virtio_find(struct virtio *device, uint32_t id);
 /* Resets the device and sets it up with `wanted` of its features and so many queues. */
 void virtio_start(struct virtio *device, uint64_t wanted, unsigned queues);
+/* The same in parts: up to FEATURES_OK; a queue of the caller's own; DRIVER_OK. */
+void virtio_begin(struct virtio *device, uint64_t wanted);
+/* Returns the largest size that the device allows, if that is less, and then does nothing. */
+unsigned virtio_set_queue(struct virtio *device, unsigned number, unsigned size,
+                          volatile void *desc, volatile void *avail, volatile void *used);
+void virtio_ready(struct virtio *device);
 void virtio_reset(struct virtio *device);
 /* Offers a request, of descriptors from `first` on, without telling the device. */
 void virtio_offer(struct queue *queue, uint16_t first, const struct piece *pieces, unsigned count);
