@@ -64,7 +64,9 @@ impl Platform {
         let gsi = layout::VIRTIO_GSI_FIRST + slot;
         let base = layout::VIRTIO_MMIO + u64::from(slot) * layout::VIRTIO_MMIO_SIZE;
         let line = self.irq_line(gsi)?;
-        self.subscribe(device.subscriber());
+        if let Some(subscriber) = device.subscriber() {
+            self.subscribe(subscriber);
+        }
         let transport = Mmio::new(device, Arc::clone(&self.ram), line);
         for (queue, doorbell) in (0..).zip(transport.doorbells()) {
             self.vm.attach_doorbell(doorbell, base + Mmio::NOTIFY_OFFSET, queue)?;

@@ -47,14 +47,15 @@ pub struct StartError {
 /// What differs from one virtio device to another.
 ///
 /// A device has two halves that share its state: this front, which the
-/// transport owns, and a [`Subscriber`] that serves the queues on the event
-/// loop. Both exist from construction on; an event for a stopped device is
-/// drained and ignored.
+/// transport owns, and what serves the queues, a [`Subscriber`] on the event
+/// loop or threads of its own. Both exist from construction on; an event for
+/// a stopped device or queue is drained and ignored.
 pub trait VirtioDevice: Send {
     /// Identity and limits; constant for the device's life.
     fn info(&self) -> &DeviceInfo;
-    /// The half to register on the event loop, once, before vCPUs run.
-    fn subscriber(&self) -> Subscriber;
+    /// The half to register on the event loop, once, before vCPUs run; `None`
+    /// if the device has threads instead.
+    fn subscriber(&self) -> Option<Subscriber>;
     /// One non-blocking eventfd for each queue: written to tell the device
     /// that the driver made buffers available.
     fn doorbells(&self) -> &[EventFd];
@@ -70,4 +71,15 @@ pub trait VirtioDevice: Send {
     /// Drains requests in flight and returns the queues; none if the device
     /// was not started. Idempotent.
     fn stop(&mut self) -> Vec<Queue>;
+    /// Drains the requests of one queue, whose index is below their number,
+    /// and returns it; the others go on (VIRTIO 1.2 §2.6.1). `None` if the
+    /// device is not started. Idempotent: a stopped queue is not `ready()`.
+    fn stop_queue(&mut self, index: usize) -> Option<Queue>;
+    /// Serves one queue of a started device again, after
+    /// [`VirtioDevice::stop_queue`], set up anew. Its interrupt and features
+    /// are those of the start. Nothing happens if the device is not started.
+    ///
+    /// # Errors
+    /// If the host refuses what the queue needs.
+    fn start_queue(&mut self, index: usize, queue: Queue) -> Result<(), StartError>;
 }

@@ -4,14 +4,32 @@ use vmm_core::irq::IrqLine;
 
 use super::spec::isr;
 
-/// How a device speaks to its driver: the interrupt status and the line that
-/// follows it, and the two conditions that come with a configuration interrupt.
+/// What a device tells its driver of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A buffer of the queue of this index was used.
+    Used(u16),
+    /// The configuration changed, or the device needs a reset.
+    Config,
+}
+
+/// Interrupts as messages: a transport with MSI-X has one for each event.
+pub trait Messages: Send + Sync {
+    /// Sends the message for `event`, if the driver gave it one; false if
+    /// messages are switched off, so that status and line have to tell.
+    fn send(&self, event: Event) -> bool;
+}
+
+/// How a device speaks to its driver: by a message for each event if the
+/// transport has them, otherwise by the interrupt status and the line that
+/// follows it. It also keeps the two conditions behind [`Event::Config`].
 ///
 /// The line is driven under the lock that guards the status: otherwise an
-/// acknowledge on a vCPU could lower it just after the loop raised it.
+/// acknowledge on a vCPU could lower it just after a device raised it.
 pub struct Interrupt {
     device_id: u32,
     line: Arc<dyn IrqLine>,
+    messages: Option<Arc<dyn Messages>>,
     state: Mutex<State>,
 }
 
@@ -26,19 +44,26 @@ struct State {
 impl Interrupt {
     /// An idle interrupt on `line`; the device's virtio id is for the log.
     pub fn new(device_id: u32, line: Arc<dyn IrqLine>) -> Self {
-        Self { device_id, line, state: Mutex::default() }
+        Self { device_id, line, messages: None, state: Mutex::default() }
     }
 
-    /// The device used a buffer.
-    pub fn queue_used(&self) {
-        self.raise(&mut self.lock(), isr::QUEUE);
+    /// The same with `messages`, which come first while they are on.
+    pub fn with_messages(self, messages: Arc<dyn Messages>) -> Self {
+        Self { messages: Some(messages), ..self }
+    }
+
+    /// The device used a buffer of queue `index`. Cheap, and from any thread.
+    pub fn queue_used(&self, index: u16) {
+        if !self.send(Event::Used(index)) {
+            self.raise(&mut self.lock(), isr::QUEUE);
+        }
     }
 
     /// The configuration space changed (VIRTIO 1.2 §2.5).
     pub fn config_changed(&self) {
         let mut state = self.lock();
         state.generation = state.generation.wrapping_add(1);
-        self.raise(&mut state, isr::CONFIG);
+        self.raise_config(&mut state);
     }
 
     /// The device cannot go on until it is reset (VIRTIO 1.2 §2.1.2),
@@ -49,7 +74,7 @@ impl Interrupt {
         log::log!(level, "a virtio device of type {} waits for a reset: {why}", self.device_id);
         state.has_warned = true;
         state.needs_reset = true;
-        self.raise(&mut state, isr::CONFIG);
+        self.raise_config(&mut state);
     }
 
     /// Bits of [`isr`] that the driver has not acknowledged.
@@ -80,6 +105,16 @@ impl Interrupt {
         state.isr = 0;
         state.needs_reset = false;
         self.line.set_level(false);
+    }
+
+    fn send(&self, event: Event) -> bool {
+        self.messages.as_ref().is_some_and(|messages| messages.send(event))
+    }
+
+    fn raise_config(&self, state: &mut State) {
+        if !self.send(Event::Config) {
+            self.raise(state, isr::CONFIG);
+        }
     }
 
     fn raise(&self, state: &mut State, bits: u8) {

@@ -3,7 +3,7 @@
 //! A transport decodes registers and hands their meaning to the
 //! [`transport::Core`], which owns status, features, queue setup and
 //! interrupts. Between `DRIVER_OK` and reset the device has its queues and
-//! serves them on the machine's event loop.
+//! serves them, on the machine's event loop or in threads of its own.
 //!
 //! Lock order: transport (held by the bus), device state, interrupt.
 
@@ -19,4 +19,4 @@ pub mod testing;
 pub mod transport;
 
 pub use device::{DeviceInfo, DeviceIo, StartError, Subscriber, VirtioDevice};
-pub use interrupt::Interrupt;
+pub use interrupt::{Event, Interrupt, Messages};

@@ -64,8 +64,8 @@ impl VirtioDevice for Blk {
         &self.info
     }
 
-    fn subscriber(&self) -> Subscriber {
-        Arc::clone(&self.state) as Subscriber
+    fn subscriber(&self) -> Option<Subscriber> {
+        Some(Arc::clone(&self.state) as Subscriber)
     }
 
     fn doorbells(&self) -> &[EventFd] {
@@ -93,5 +93,16 @@ impl VirtioDevice for Blk {
     /// it is held.
     fn stop(&mut self) -> Vec<Queue> {
         self.state().ring.take().map(Ring::into_queue).into_iter().collect()
+    }
+    fn stop_queue(&mut self, _index: usize) -> Option<Queue> {
+        self.state().ring.as_mut().map(Ring::take_queue)
+    }
+
+    fn start_queue(&mut self, _index: usize, queue: Queue) -> Result<(), StartError> {
+        if let Some(ring) = &mut self.state().ring {
+            ring.replace_queue(queue);
+            let _ = self.doorbells[0].write(1);
+        }
+        Ok(())
     }
 }

@@ -84,8 +84,8 @@ impl VirtioDevice for Net {
         &self.info
     }
 
-    fn subscriber(&self) -> Subscriber {
-        Arc::clone(&self.state) as Subscriber
+    fn subscriber(&self) -> Option<Subscriber> {
+        Some(Arc::clone(&self.state) as Subscriber)
     }
 
     fn doorbells(&self) -> &[EventFd] {
@@ -130,5 +130,20 @@ impl VirtioDevice for Net {
             log::warn!("virtio-net: the offloads cannot be cleared: {error}");
         }
         vec![live.rx.into_queue(), live.tx.into_queue()]
+    }
+    /// A packet that waits for buffers waits for those of the next start.
+    fn stop_queue(&mut self, index: usize) -> Option<Queue> {
+        let mut state = self.state();
+        Some(state.live.as_mut()?.ring(index).take_queue())
+    }
+
+    fn start_queue(&mut self, index: usize, queue: Queue) -> Result<(), StartError> {
+        let mut state = self.state();
+        if let Some(live) = &mut state.live {
+            live.ring(index).replace_queue(queue);
+            // Kicks from before may have been drained: look once.
+            state.ring(index);
+        }
+        Ok(())
     }
 }

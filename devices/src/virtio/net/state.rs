@@ -41,6 +41,12 @@ pub(super) struct Live {
     pub(super) features: u64,
 }
 
+impl Live {
+    pub(super) fn ring(&mut self, index: usize) -> &mut Ring {
+        if index == RX { &mut self.rx } else { &mut self.tx }
+    }
+}
+
 impl MutEventSubscriber for State {
     fn init(&mut self, ops: &mut EventOps) {
         let backend = self.backend.poll_fd().as_raw_fd();

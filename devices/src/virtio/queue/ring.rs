@@ -13,6 +13,8 @@ use crate::virtio::{DeviceIo, Interrupt};
 
 /// A live queue with the memory it lies in and the interrupt it raises.
 pub struct Ring {
+    /// Which of the device's queues this is.
+    index: u16,
     queue: Queue,
     mem: Arc<GuestRam>,
     interrupt: Arc<Interrupt>,
@@ -33,7 +35,8 @@ impl Ring {
     /// Takes all queues of `io`, in order.
     pub fn all(io: DeviceIo) -> Vec<Self> {
         let indirect = io.features & feature::INDIRECT_DESC != 0;
-        let ring = |queue| Self {
+        let ring = |(index, queue)| Self {
+            index,
             queue,
             mem: Arc::clone(&io.mem),
             interrupt: Arc::clone(&io.interrupt),
@@ -41,7 +44,12 @@ impl Ring {
             added: 0,
             failed: false,
         };
-        io.queues.into_iter().map(ring).collect()
+        (0..).zip(io.queues).map(ring).collect()
+    }
+
+    /// Which of the device's queues this is.
+    pub fn index(&self) -> u16 {
+        self.index
     }
 
     /// The guest's memory, to be held while chains of it are.
@@ -52,6 +60,18 @@ impl Ring {
     /// Gives the queue back.
     pub fn into_queue(self) -> Queue {
         self.queue
+    }
+
+    /// Gives the queue back, and is left with one that is not `ready()`.
+    pub fn take_queue(&mut self) -> Queue {
+        let empty = Queue::new(self.queue.max_size()).expect("another queue had this size");
+        self.replace_queue(empty)
+    }
+
+    /// Goes on with `queue`, as from a start; returns the one before.
+    pub fn replace_queue(&mut self, queue: Queue) -> Queue {
+        (self.added, self.failed) = (0, false);
+        std::mem::replace(&mut self.queue, queue)
     }
 
     /// Takes the next chain, if the driver made one available. `mem` is what
@@ -137,7 +157,7 @@ impl Ring {
             self.load_avail(0)? & AVAIL_F_NO_INTERRUPT == 0
         };
         if wanted {
-            self.interrupt.queue_used();
+            self.interrupt.queue_used(self.index);
         }
         Ok(())
     }
