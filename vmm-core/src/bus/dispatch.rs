@@ -1,9 +1,6 @@
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{AddrRange, BusDevice};
-
-/// A device that a bus and other parts of the machine hold together.
-pub type SharedDevice = Arc<Mutex<dyn BusDevice>>;
+use super::{AddrRange, SharedDevice};
 
 /// Why a device cannot be placed on a bus.
 #[derive(Debug, thiserror::Error)]
@@ -21,11 +18,11 @@ pub enum BusError {
 
 /// An address space of devices: ports, or memory without RAM behind it.
 ///
-/// Lock order: the bus lock is released before a device's lock is taken, so
+/// Lock order: the bus lock is released before a device is called, so
 /// that a device may call the bus.
 #[derive(Default)]
 pub struct Bus {
-    windows: RwLock<Vec<(AddrRange, SharedDevice)>>,
+    windows: RwLock<Vec<(AddrRange, Arc<dyn SharedDevice>)>>,
 }
 
 impl Bus {
@@ -38,7 +35,7 @@ impl Bus {
     ///
     /// # Errors
     /// [`BusError::Overlap`] if any address of `range` is taken.
-    pub fn insert(&self, range: AddrRange, device: SharedDevice) -> Result<(), BusError> {
+    pub fn insert(&self, range: AddrRange, device: Arc<dyn SharedDevice>) -> Result<(), BusError> {
         let mut windows = self.windows.write().unwrap_or_else(PoisonError::into_inner);
         if let Some((taken, _)) = windows.iter().find(|(r, _)| r.overlaps(range)) {
             return Err(BusError::Overlap { new: range, taken: *taken });
@@ -63,7 +60,7 @@ impl Bus {
             data.fill(0xff);
             return false;
         };
-        lock(&device).read(offset, data);
+        device.read(offset, data);
         true
     }
 
@@ -73,11 +70,11 @@ impl Bus {
         let Some((offset, device)) = self.find(addr, data.len()) else {
             return false;
         };
-        lock(&device).write(offset, data);
+        device.write(offset, data);
         true
     }
 
-    fn find(&self, addr: u64, len: usize) -> Option<(u64, SharedDevice)> {
+    fn find(&self, addr: u64, len: usize) -> Option<(u64, Arc<dyn SharedDevice>)> {
         if !(1..=8).contains(&len) {
             return None;
         }
@@ -86,10 +83,4 @@ impl Bus {
         let (range, device) = &windows[at];
         Some((range.offset_of(addr, len)?, Arc::clone(device)))
     }
-}
-
-/// A device whose thread panicked is still locked: the panic ends the VM, and
-/// until then other vCPUs must not fall over it.
-fn lock(device: &SharedDevice) -> std::sync::MutexGuard<'_, dyn BusDevice + 'static> {
-    device.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,7 +7,7 @@ mod range;
 #[cfg(test)]
 mod tests;
 
-pub use device::BusDevice;
-pub use dispatch::{Bus, BusError, SharedDevice};
+pub use device::{BusDevice, SharedDevice};
+pub use dispatch::{Bus, BusError};
 pub use doorbells::Doorbells;
 pub use range::AddrRange;

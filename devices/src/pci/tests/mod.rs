@@ -1,0 +1,4 @@
+//! Unit tests of PCI.
+
+mod config;
+mod msix;
