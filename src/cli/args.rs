@@ -65,8 +65,9 @@ pub struct RunArgs {
     #[arg(short, long, value_name = "SIZE", default_value_t = MemorySize::DEFAULT, allow_hyphen_values = true)]
     pub memory: MemorySize,
 
-    /// Raw image or block device as a disk; repeatable (a comma in PATH is doubled)
-    #[arg(short, long = "disk", value_name = "PATH[,readonly][,id=NAME]",
+    /// Image or block device as a disk; repeatable (docs/cli.md has the options, as
+    /// readonly and serial=TEXT; a comma in PATH is doubled)
+    #[arg(short, long = "disk", value_name = "PATH[,OPTION]...",
         value_parser = os(DiskConfig::parse))]
     pub disks: Vec<DiskConfig>,
 

@@ -124,7 +124,7 @@ fn disk(text: &str) -> Result<DiskConfig, BadValue> {
 #[test]
 fn a_disk_is_a_path_and_its_options() {
     let id = |id: &str| Some(id.parse().unwrap());
-    let plain = DiskConfig { path: "a".into(), readonly: false, id: None };
+    let plain = DiskConfig::new("a");
     assert_eq!(disk("a"), Ok(plain.clone()));
     assert_eq!(disk("a,readonly"), Ok(DiskConfig { readonly: true, ..plain.clone() }));
     assert_eq!(
@@ -133,6 +133,73 @@ fn a_disk_is_a_path_and_its_options() {
     );
     assert_eq!(disk("a,,b"), Ok(DiskConfig { path: "a,b".into(), ..plain.clone() }));
     assert_eq!(disk("a,,,id=x=y"), Ok(DiskConfig { path: "a,".into(), id: id("x=y"), ..plain }));
+    let all = "a,sparse=off,bandwidth=10M,iops=500,queue-size=64,queues=2,cache=direct,\
+               serial=S1,id=x,readonly,format=qcow2";
+    let expected = DiskConfig {
+        path: "a".into(),
+        format: Some(DiskFormat::Qcow2),
+        readonly: true,
+        id: id("x"),
+        serial: id("S1"),
+        cache: CacheMode::Direct,
+        queues: Some(2.try_into().unwrap()),
+        queue_size: 64.try_into().unwrap(),
+        iops: Some(500.try_into().unwrap()),
+        bandwidth: Some("10M".parse().unwrap()),
+        sparse: false,
+    };
+    assert_eq!(disk(all), Ok(expected));
+}
+
+#[test]
+fn what_is_not_said_of_a_disk_follows_from_the_rest() {
+    let serial = |text| disk(text).unwrap().serial().map(ToString::to_string);
+    assert_eq!(serial("a"), None);
+    assert_eq!(serial("a,id=x"), Some("x".to_owned()));
+    assert_eq!(serial("a,id=x,serial=y"), Some("y".to_owned()));
+    let queues = |text, cpus| disk(text).unwrap().queues(CpuCount::try_from(cpus).unwrap());
+    assert_eq!([1, 2, 4, 64].map(|cpus| queues("a", cpus)), [1, 2, 4, 4]);
+    assert_eq!(queues("a,queues=8", 1), 8);
+}
+
+#[test]
+fn a_disk_takes_only_numbers_that_it_can_have() {
+    for fits in [
+        "queues=1",
+        "queues=16",
+        "queue-size=4",
+        "queue-size=1024",
+        "iops=1",
+        "iops=4294967295",
+        "bandwidth=4K",
+        "bandwidth=1T",
+        "sparse=on",
+        "format=raw",
+        "cache=writeback",
+        "cache=unsafe",
+    ] {
+        assert!(disk(&format!("a,{fits}")).is_ok(), "{fits}");
+    }
+    let sentences = [
+        ("queues", &["0", "17", "-1", "two", ""][..], "a disk has 1 to 16 queues"),
+        (
+            "queue-size",
+            &["2", "96", "2048", "x"],
+            "a queue's size is a power of two from 4 to 1024",
+        ),
+        ("iops", &["0", "4294967296", "1K"], "a limit is 1 to 4294967295 requests a second"),
+        ("bandwidth", &["4095", "1025G", "0"], "a limit is 4K to 1T a second"),
+        ("sparse", &["yes", ""], "it is on or off"),
+        ("format", &["vmdk", "RAW"], "a format is raw or qcow2"),
+        ("cache", &["none", ""], "a cache is writeback, direct or unsafe"),
+    ];
+    for (key, values, sentence) in sentences {
+        for value in values {
+            let text = format!("a,{key}={value}");
+            assert_eq!(reason(disk(&text)), format!("{key}={value}: {sentence}"));
+        }
+    }
+    assert_eq!(reason(disk("a,queues=1,queues=2")), "queues is given twice");
 }
 
 #[test]
@@ -140,13 +207,15 @@ fn a_disk_option_that_is_none_is_named() {
     assert_eq!(reason(disk("")), "the path is empty");
     assert_eq!(reason(disk(",readonly")), "the path is empty");
     assert_eq!(reason(disk("a,readonly,readonly")), "readonly is given twice");
-    assert_eq!(reason(disk("a,id=")), "id= is not 1 to 20 printable ASCII characters");
+    assert_eq!(reason(disk("a,id=")), "id=: that is not 1 to 20 printable ASCII characters");
     assert!(reason(disk("a,id=123456789012345678901")).contains("1 to 20"));
     for (text, option) in [
         ("a,", "''"),
         ("a,readonyl", "'readonyl'"),
         ("a,readonly=1", "'readonly=1'"),
         ("a,id", "'id'"),
+        ("a,sparse", "'sparse'"),
+        ("a,queue_size=4", "'queue_size=4'"),
     ] {
         assert!(reason(disk(text)).starts_with(&format!("{option} is no option")), "{text:?}");
     }
@@ -246,7 +315,12 @@ fn a_machine_is_the_same_after_a_trip_through_a_file() {
         cmdline: "console=ttyS0".into(),
         cpus: "4".parse().unwrap(),
         memory: "1G".parse().unwrap(),
-        disks: vec![disk("x,readonly,id=one").unwrap()],
+        disks: vec![
+            disk("x,readonly,id=one").unwrap(),
+            disk("y,format=qcow2,serial=S,cache=unsafe,queues=3,queue-size=8,iops=9,bandwidth=1M")
+                .unwrap(),
+            disk("z,sparse=off").unwrap(),
+        ],
         nets: vec![NetConfig::parse(OsStr::new("tap=t,mac=52:54:00:00:00:01")).unwrap()],
         console: Console::File("log".into()),
         timeout: Some("90s".parse().unwrap()),
@@ -265,6 +339,10 @@ fn a_file_is_held_to_the_same_limits() {
         (r#"{"kernel":"k","cmdline":"","cpus":255}"#, "1 to 254"),
         (r#"{"kernel":"k","cmdline":"","memory":"1K"}"#, "at least 1M"),
         (r#"{"kernel":"k","cmdline":"","disks":[{"path":"x","ro":true}]}"#, "unknown field `ro`"),
+        (r#"{"kernel":"k","cmdline":"","disks":[{"path":"x","queues":17}]}"#, "1 to 16 queues"),
+        (r#"{"kernel":"k","cmdline":"","disks":[{"path":"x","queue_size":3}]}"#, "power of two"),
+        (r#"{"kernel":"k","cmdline":"","disks":[{"path":"x","iops":0}]}"#, "1 to 4294967295"),
+        (r#"{"kernel":"k","cmdline":"","disks":[{"path":"x","bandwidth":"1"}]}"#, "4K to 1T"),
     ] {
         assert!(read(text).unwrap_err().contains(reason), "{text}");
     }
@@ -276,7 +354,7 @@ fn parts_that_clash_are_named() {
     let disks = vec![disk("a,id=x").unwrap(), disk("b").unwrap(), disk("c,id=x").unwrap()];
     let error = VmConfig { disks, ..base.clone() }.check().unwrap_err();
     assert_eq!(error.to_string(), "--disk: two disks have the id x");
-    let disks = vec![disk("a").unwrap(), disk("b").unwrap()];
+    let disks = vec![disk("a").unwrap(), disk("b,serial=x").unwrap(), disk("c,id=x").unwrap()];
     assert_eq!(VmConfig { disks, ..base.clone() }.check(), Ok(()));
 
     let nets = ["tap=a,mac=52:54:00:00:00:01", "tap=b,mac=52:54:00:00:00:01"]
@@ -341,7 +419,7 @@ proptest! {
         if readonly {
             value.extend(b",readonly");
         }
-        let expected = DiskConfig { path: path.into(), readonly, id: None };
+        let expected = DiskConfig { readonly, ..DiskConfig::new(path) };
         prop_assert_eq!(DiskConfig::parse(OsStr::from_bytes(&value)), Ok(expected));
     }
 

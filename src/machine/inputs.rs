@@ -8,7 +8,7 @@ use devices::backend::disk::RawDisk;
 use devices::backend::net::Tap;
 
 use super::RunError;
-use crate::config::{Console, VmConfig};
+use crate::config::{CacheMode, Console, DiskConfig, DiskFormat, QueueSize, VmConfig};
 
 /// Everything of the host's that a machine uses, opened before KVM is
 /// touched: whatever cannot be used is found here, with nothing half-started.
@@ -31,11 +31,7 @@ impl Inputs {
             .iter()
             .map(|path| Initrd::open(path).map_err(RunError::Initrd))
             .collect::<Result<_, _>>()?;
-        let disks = config
-            .disks
-            .iter()
-            .map(|disk| RawDisk::open(&disk.path, disk.readonly).map_err(RunError::Disk))
-            .collect::<Result<_, _>>()?;
+        let disks = config.disks.iter().map(open_disk).collect::<Result<_, _>>()?;
         let taps = config
             .nets
             .iter()
@@ -44,6 +40,29 @@ impl Inputs {
         let console = open_console(&config.console)?;
         Ok(Self { kernel, initrds, disks, taps, console })
     }
+}
+
+fn open_disk(disk: &DiskConfig) -> Result<RawDisk, RunError> {
+    if let Some(option) = unserved(disk) {
+        let path = disk.path.display();
+        return Err(RunError::Failed(format!("--disk {path}: {option} is not served yet")));
+    }
+    RawDisk::open(&disk.path, disk.readonly).map_err(RunError::Disk)
+}
+
+/// The first option that no part of a disk obeys yet: none is accepted to do
+/// nothing.
+fn unserved(disk: &DiskConfig) -> Option<&'static str> {
+    let options = [
+        (disk.format == Some(DiskFormat::Qcow2), "format=qcow2"),
+        (disk.cache != CacheMode::Writeback, "cache="),
+        (disk.queues.is_some(), "queues="),
+        (disk.queue_size != QueueSize::default(), "queue-size="),
+        (disk.iops.is_some(), "iops="),
+        (disk.bandwidth.is_some(), "bandwidth="),
+        (!disk.sparse, "sparse=off"),
+    ];
+    options.into_iter().find_map(|(is_asked_for, name)| is_asked_for.then_some(name))
 }
 
 fn open_console(console: &Console) -> Result<Sink, RunError> {

@@ -23,7 +23,7 @@ fn disk() -> (TempDir, PathBuf) {
 #[test]
 fn a_disk_serves_each_kind_of_request_with_interrupts() {
     let (_folder, path) = disk();
-    let guest = Guest::tiny(&["blk", "end:poweroff"]).disk(&path, ",id=my-disk");
+    let guest = Guest::tiny(&["blk", "end:poweroff"]).disk(&path, ",id=root,serial=my-disk");
     let outcome = guest.run();
     outcome.expect(0, POWERED_OFF);
     let expected = "blk: 64 sectors\n\

@@ -13,8 +13,8 @@ pub(in crate::machine) fn disks(
     opened: Vec<RawDisk>,
 ) -> Result<(), RunError> {
     for (index, (disk, backend)) in config.iter().zip(opened).enumerate() {
-        let id = disk.id.as_ref().map_or_else(|| format!("disk{index}"), ToString::to_string);
-        let device = Blk::new(Box::new(backend), &id).map_err(host("make a disk"))?;
+        let serial = disk.serial().map_or_else(|| format!("disk{index}"), ToString::to_string);
+        let device = Blk::new(Box::new(backend), &serial).map_err(host("make a disk"))?;
         platform.add_virtio(Box::new(device))?;
     }
     Ok(())
