@@ -13,8 +13,10 @@ pub mod feature {
     pub const EVENT_IDX: u64 = 1 << 29;
     /// Not a legacy device; every driver here must accept it.
     pub const VERSION_1: u64 = 1 << 32;
+    /// The driver may reset one queue alone (§2.6.1).
+    pub const RING_RESET: u64 = 1 << 40;
     /// What the transport core adds to every device's own features.
-    pub const COMMON: u64 = INDIRECT_DESC | EVENT_IDX | VERSION_1;
+    pub const COMMON: u64 = INDIRECT_DESC | EVENT_IDX | VERSION_1 | RING_RESET;
 }
 
 /// Device status bits (§2.1).

@@ -4,6 +4,7 @@
 //! on all of them. A new transport or device is one line there.
 
 mod lifecycle;
+mod queues;
 mod races;
 mod registers;
 mod rings;
@@ -34,6 +35,12 @@ every! {
     registers::no_access_is_too_odd,
     registers::any_writes_leave_a_usable_device,
     registers::the_configuration_reads_as_zero_past_its_end,
+    queues::a_queue_is_reset_and_works_again,
+    queues::the_reset_of_a_queue_leaves_the_others_alone,
+    queues::a_queue_is_silent_after_its_reset,
+    queues::queues_are_reset_only_if_that_was_agreed_on,
+    queues::doorbells_hang_while_queues_run,
+    queues::a_refused_doorbell_is_heard_all_the_same,
     rings::each_broken_rule_needs_a_reset,
     rings::a_broken_device_stays_broken_until_reset,
     rings::a_broken_device_does_not_stop_others,

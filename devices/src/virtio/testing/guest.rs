@@ -4,7 +4,7 @@ use event_manager::{EventManager, SubscriberOps};
 use vm_memory::{Bytes, GuestAddress};
 use vmm_core::mem::{GuestRam, RamRegion, allocate};
 
-use super::{DriverQueue, MmioRegisters, Registers, TestLine};
+use super::{DriverQueue, MmioRegisters, Registers, TestDoorbells, TestLine};
 use crate::virtio::spec::status;
 use crate::virtio::transport::RingPart;
 use crate::virtio::{Subscriber, VirtioDevice};
@@ -25,6 +25,30 @@ pub fn ram() -> Arc<GuestRam> {
     Arc::new(allocate(&RAM).expect("the host has memory for a test"))
 }
 
+/// What a device is connected to.
+#[derive(Clone)]
+pub struct Wiring {
+    /// The guest's memory.
+    pub mem: Arc<GuestRam>,
+    /// The device's interrupt line.
+    pub line: Arc<TestLine>,
+    /// What catches notifications.
+    pub doorbells: Arc<TestDoorbells>,
+}
+
+impl Wiring {
+    /// Fresh memory, and a host that catches notifications.
+    pub fn new() -> Self {
+        Self { mem: ram(), line: Arc::default(), doorbells: Arc::default() }
+    }
+}
+
+impl Default for Wiring {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// A driver, its memory, and the event loop of its device.
 pub struct Guest<R: Registers> {
     /// The guest's memory.
@@ -33,6 +57,8 @@ pub struct Guest<R: Registers> {
     pub regs: R,
     /// The device's interrupt line.
     pub line: Arc<TestLine>,
+    /// What catches the driver's notifications.
+    pub doorbells: Arc<TestDoorbells>,
     /// The queues, once set up. Queue 0 lies at 0x1_0000, the next 64 KiB on.
     pub queues: Vec<DriverQueue>,
     events: SharedLoop,
@@ -51,19 +77,28 @@ impl Guest<MmioRegisters> {
 impl<R: Registers> Guest<R> {
     /// A guest with `device`, which has a loop to itself.
     pub fn new(device: impl VirtioDevice + 'static) -> Self {
+        Self::wired(Wiring::new(), device)
+    }
+
+    /// A guest with `device` connected to `wiring`, which has a loop to itself.
+    pub fn wired(wiring: Wiring, device: impl VirtioDevice + 'static) -> Self {
         let events = EventManager::new().expect("the host has a descriptor");
-        Self::on(&Arc::new(Mutex::new(events)), device)
+        Self::connect(&Arc::new(Mutex::new(events)), wiring, device)
     }
 
     /// A guest with `device`, served by `events`.
     pub fn on(events: &SharedLoop, device: impl VirtioDevice + 'static) -> Self {
-        let (mem, line) = (ram(), Arc::new(TestLine::default()));
+        Self::connect(events, Wiring::new(), device)
+    }
+
+    fn connect(events: &SharedLoop, wiring: Wiring, device: impl VirtioDevice + 'static) -> Self {
         let events = Arc::clone(events);
         if let Some(subscriber) = device.subscriber() {
             events.lock().expect("no test panicked").add_subscriber(subscriber);
         }
-        let regs = R::connect(Box::new(device), Arc::clone(&mem), Arc::clone(&line) as _);
-        Self { mem, regs, line, queues: Vec::new(), events }
+        let regs = R::connect(Box::new(device), &wiring);
+        let Wiring { mem, line, doorbells } = wiring;
+        Self { mem, regs, line, doorbells, queues: Vec::new(), events }
     }
 
     /// The loop that serves the device.
@@ -91,16 +126,22 @@ impl<R: Registers> Guest<R> {
             if max == 0 {
                 break;
             }
-            let mut queue = DriverQueue::new(0x1_0000 * (u64::from(index) + 1), size.min(max));
-            queue.clear(&self.mem);
-            self.regs.set_queue_size(index, u32::from(queue.size));
-            self.regs.set_queue_part(index, RingPart::Desc, queue.desc);
-            self.regs.set_queue_part(index, RingPart::Driver, queue.driver);
-            self.regs.set_queue_part(index, RingPart::Device, queue.device);
-            self.regs.set_queue_ready(index, true);
-            assert!(self.regs.is_queue_ready(index));
+            let queue = DriverQueue::new(0x1_0000 * (u64::from(index) + 1), size.min(max));
+            let queue = self.set_up_queue(index, queue);
             self.queues.push(queue);
         }
+    }
+
+    /// Sets up queue `index`, cleared.
+    pub fn set_up_queue(&mut self, index: u32, mut queue: DriverQueue) -> DriverQueue {
+        queue.clear(&self.mem);
+        self.regs.set_queue_size(index, u32::from(queue.size));
+        self.regs.set_queue_part(index, RingPart::Desc, queue.desc);
+        self.regs.set_queue_part(index, RingPart::Driver, queue.driver);
+        self.regs.set_queue_part(index, RingPart::Device, queue.device);
+        self.regs.set_queue_ready(index, true);
+        assert!(self.regs.is_queue_ready(index));
+        queue
     }
 
     /// The whole way from reset to a live device with the `features` on offer.

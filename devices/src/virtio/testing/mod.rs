@@ -3,13 +3,15 @@
 //!
 //! Methods panic where a test has made a mistake.
 
+mod doorbells;
 mod guest;
 mod line;
 mod queue;
 mod registers;
 mod script;
 
-pub use guest::{Guest, RAM, SharedLoop, ram};
+pub use doorbells::TestDoorbells;
+pub use guest::{Guest, RAM, SharedLoop, Wiring, ram};
 pub use line::TestLine;
 pub use queue::{DriverQueue, Segment, read_only, write_desc, write_only};
 pub use registers::{MmioRegisters, Registers};

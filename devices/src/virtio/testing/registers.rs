@@ -1,16 +1,15 @@
 use std::sync::Arc;
 
 use vmm_core::bus::BusDevice;
-use vmm_core::irq::IrqLine;
-use vmm_core::mem::GuestRam;
 
+use super::{TestDoorbells, Wiring};
 use crate::virtio::VirtioDevice;
 use crate::virtio::transport::{Mmio, RingPart};
 
 /// What a driver does to a device, whatever the transport.
 pub trait Registers {
     /// `device` behind this transport.
-    fn connect(device: Box<dyn VirtioDevice>, mem: Arc<GuestRam>, line: Arc<dyn IrqLine>) -> Self;
+    fn connect(device: Box<dyn VirtioDevice>, wiring: &Wiring) -> Self;
     /// The registers as the bus sees them, and the length of their window.
     fn bus(&mut self) -> (&mut dyn BusDevice, u64);
     /// The device's virtio id.
@@ -33,7 +32,11 @@ pub trait Registers {
     fn set_queue_ready(&mut self, queue: u32, ready: bool);
     /// Whether `queue` is ready.
     fn is_queue_ready(&mut self, queue: u32) -> bool;
-    /// Rings the doorbell of `queue`.
+    /// Resets `queue` alone.
+    fn reset_queue(&mut self, queue: u32);
+    /// Address and value of a notification of `queue`.
+    fn doorbell(&self, queue: u32) -> (u64, u32);
+    /// Notifies `queue`, through a doorbell if one hangs there.
     fn notify(&mut self, queue: u32);
     /// Reads the interrupt status and acknowledges all of it.
     fn take_interrupts(&mut self) -> u8;
@@ -44,17 +47,24 @@ pub trait Registers {
 }
 
 /// A device behind virtio-mmio.
-pub struct MmioRegisters(pub Mmio);
+pub struct MmioRegisters {
+    /// The device.
+    pub mmio: Mmio,
+    doorbells: Arc<TestDoorbells>,
+}
+
+/// Where the window lies.
+const BASE: u64 = 0xd000_0000;
 
 impl MmioRegisters {
     fn get(&mut self, offset: u64) -> u32 {
         let mut word = [0; 4];
-        self.0.read(offset, &mut word);
+        self.mmio.read(offset, &mut word);
         u32::from_le_bytes(word)
     }
 
     fn set(&mut self, offset: u64, value: u32) {
-        self.0.write(offset, &value.to_le_bytes());
+        self.mmio.write(offset, &value.to_le_bytes());
     }
 
     fn set_selected(&mut self, queue: u32, offset: u64, value: u32) {
@@ -69,12 +79,15 @@ fn halves(value: u64) -> [u32; 2] {
 }
 
 impl Registers for MmioRegisters {
-    fn connect(device: Box<dyn VirtioDevice>, mem: Arc<GuestRam>, line: Arc<dyn IrqLine>) -> Self {
-        Self(Mmio::new(device, mem, line))
+    fn connect(device: Box<dyn VirtioDevice>, wiring: &Wiring) -> Self {
+        let (mem, line) = (Arc::clone(&wiring.mem), Arc::clone(&wiring.line));
+        let doorbells = Arc::clone(&wiring.doorbells);
+        let mmio = Mmio::new(device, mem, line).with_doorbells(Arc::clone(&doorbells) as _, BASE);
+        Self { mmio, doorbells }
     }
 
     fn bus(&mut self) -> (&mut dyn BusDevice, u64) {
-        (&mut self.0, 0x1000)
+        (&mut self.mmio, 0x1000)
     }
 
     fn device_id(&mut self) -> u32 {
@@ -132,8 +145,20 @@ impl Registers for MmioRegisters {
         self.get(0x44) == 1
     }
 
+    fn reset_queue(&mut self, queue: u32) {
+        self.set_selected(queue, 0xc0, 1);
+        assert_eq!(self.get(0xc0), 0, "a reset is over at once");
+    }
+
+    fn doorbell(&self, queue: u32) -> (u64, u32) {
+        (BASE + 0x50, queue)
+    }
+
     fn notify(&mut self, queue: u32) {
-        self.set(0x50, queue);
+        let (addr, value) = self.doorbell(queue);
+        if !self.doorbells.ring(addr, value) {
+            self.set(0x50, queue);
+        }
     }
 
     fn take_interrupts(&mut self) -> u8 {
@@ -143,10 +168,10 @@ impl Registers for MmioRegisters {
     }
 
     fn read_config(&mut self, offset: u64, data: &mut [u8]) {
-        self.0.read(0x100 + offset, data);
+        self.mmio.read(0x100 + offset, data);
     }
 
     fn write_config(&mut self, offset: u64, data: &[u8]) {
-        self.0.write(0x100 + offset, data);
+        self.mmio.write(0x100 + offset, data);
     }
 }

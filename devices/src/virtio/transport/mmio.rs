@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use vmm_core::bus::BusDevice;
+use vmm_core::bus::{BusDevice, Doorbells};
 use vmm_core::irq::IrqLine;
 use vmm_core::mem::GuestRam;
 use vmm_sys_util::eventfd::EventFd;
 
-use super::{Core, QueueSetup, RingPart};
-use crate::virtio::VirtioDevice;
+use super::{Core, NotifyPlace, QueueSetup, RingPart};
+use crate::virtio::{Interrupt, VirtioDevice};
 
 /// Register offsets (VIRTIO 1.2 §4.2.2).
 mod reg {
@@ -32,6 +32,7 @@ mod reg {
     pub(super) const QUEUE_DRIVER_HIGH: u64 = 0x94;
     pub(super) const QUEUE_DEVICE_LOW: u64 = 0xa0;
     pub(super) const QUEUE_DEVICE_HIGH: u64 = 0xa4;
+    pub(super) const QUEUE_RESET: u64 = 0xc0;
     pub(super) const SHM_FIRST: u64 = 0xb0;
     pub(super) const SHM_LAST: u64 = 0xbc;
     pub(super) const CONFIG_GENERATION: u64 = 0xfc;
@@ -57,8 +58,16 @@ impl Mmio {
 
     /// `device` behind registers; it works in `mem` and interrupts by `line`.
     pub fn new(device: Box<dyn VirtioDevice>, mem: Arc<GuestRam>, line: Arc<dyn IrqLine>) -> Self {
-        let core = Core::new(device, mem, line);
+        let interrupt = Interrupt::new(device.info().id, line);
+        let core = Core::new(device, mem, interrupt);
         Self { core, device_features_sel: 0, driver_features_sel: 0, queue_sel: 0 }
+    }
+
+    /// The same in a window at `base`, with doorbells from `host`.
+    pub fn with_doorbells(mut self, host: Arc<dyn Doorbells>, base: u64) -> Self {
+        self.core.set_doorbells(host);
+        self.core.set_notify_place(base.checked_add(reg::QUEUE_NOTIFY).map(NotifyPlace::Register));
+        self
     }
 
     /// The device's eventfds, by queue index.
@@ -81,6 +90,7 @@ impl Mmio {
             // No shared memory: base and length read as all ones.
             reg::SHM_FIRST..=reg::SHM_LAST => u32::MAX,
             reg::CONFIG_GENERATION => self.core.interrupt().generation(),
+            // QUEUE_RESET is among these: a reset is over once it was written.
             _ => 0,
         }
     }
@@ -102,6 +112,7 @@ impl Mmio {
             reg::QUEUE_DRIVER_HIGH => self.set_address(RingPart::Driver, 1, value),
             reg::QUEUE_DEVICE_LOW => self.set_address(RingPart::Device, 0, value),
             reg::QUEUE_DEVICE_HIGH => self.set_address(RingPart::Device, 1, value),
+            reg::QUEUE_RESET if value == 1 => self.core.reset_queue(self.queue_sel),
             _ => {}
         }
     }

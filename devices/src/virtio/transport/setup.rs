@@ -25,12 +25,39 @@ pub struct QueueSetup {
     driver: u64,
     device: u64,
     ready: bool,
+    /// Whether the queue was reset alone and not made ready since.
+    was_reset: bool,
 }
 
 impl QueueSetup {
     /// A queue of at most `max_size` entries, as after a reset.
     pub fn new(max_size: u16) -> Self {
-        Self { max_size, size: u32::from(max_size), desc: 0, driver: 0, device: 0, ready: false }
+        Self {
+            max_size,
+            size: u32::from(max_size),
+            desc: 0,
+            driver: 0,
+            device: 0,
+            ready: false,
+            was_reset: false,
+        }
+    }
+
+    /// The same queue after a reset of it alone (VIRTIO 1.2 §2.6.1): its
+    /// registers may be written again though the driver is live.
+    pub fn after_reset(&self) -> Self {
+        Self { was_reset: true, ..Self::new(self.max_size) }
+    }
+
+    /// Whether it was reset alone and does not run again yet.
+    pub fn was_reset(&self) -> bool {
+        self.was_reset
+    }
+
+    /// The queue for the device to run again; the registers are frozen.
+    pub fn restarted(&mut self, event_idx: bool) -> Queue {
+        self.was_reset = false;
+        self.queue(event_idx)
     }
 
     /// The largest size, in entries.

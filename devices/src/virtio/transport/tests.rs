@@ -15,7 +15,7 @@ fn guest() -> Guest<MmioRegisters> {
 
 fn read(guest: &mut Guest<MmioRegisters>, offset: u64) -> u32 {
     let mut word = [0xaa; 4];
-    guest.regs.0.read(offset, &mut word);
+    guest.regs.mmio.read(offset, &mut word);
     u32::from_le_bytes(word)
 }
 
@@ -26,7 +26,7 @@ fn the_registers_name_a_modern_block_device() {
     assert_eq!(read(&mut guest, 4), 2);
     assert_eq!(read(&mut guest, 8), 2);
     assert_ne!(guest.regs.device_features() & feature::COMMON, 0);
-    guest.regs.0.write(0x14, &2_u32.to_le_bytes());
+    guest.regs.mmio.write(0x14, &2_u32.to_le_bytes());
     assert_eq!(read(&mut guest, 0x10), 0);
     assert_eq!(read(&mut guest, 0xb0), u32::MAX);
 }
@@ -129,9 +129,9 @@ fn a_register_of_the_wrong_width_is_no_register() {
     let mut guest = guest();
     for len in [1, 2, 3, 5, 8] {
         let mut data = vec![0xaa; len];
-        guest.regs.0.read(0, &mut data);
+        guest.regs.mmio.read(0, &mut data);
         assert_eq!(data, vec![0; len]);
-        guest.regs.0.write(0x70, &vec![1; len]);
+        guest.regs.mmio.write(0x70, &vec![1; len]);
         assert_eq!(guest.regs.status(), 0);
     }
 }
@@ -144,9 +144,9 @@ fn the_line_follows_the_interrupt_status() {
     assert!(!guest.line.is_high());
     guest.kick(0);
     assert!(guest.line.is_high());
-    guest.regs.0.write(0x64, &2_u32.to_le_bytes());
+    guest.regs.mmio.write(0x64, &2_u32.to_le_bytes());
     assert!(guest.line.is_high());
-    guest.regs.0.write(0x64, &1_u32.to_le_bytes());
+    guest.regs.mmio.write(0x64, &1_u32.to_le_bytes());
     assert!(!guest.line.is_high());
     assert_eq!(guest.line.rises(), 1);
 }
