@@ -4,7 +4,7 @@ use std::path::Path;
 
 use boot::{Initrd, Kernel};
 use devices::backend::console::Sink;
-use devices::backend::disk::RawDisk;
+use devices::backend::disk::{OpenOptions, RawDisk};
 use devices::backend::net::Tap;
 
 use super::RunError;
@@ -47,7 +47,8 @@ fn open_disk(disk: &DiskConfig) -> Result<RawDisk, RunError> {
         let path = disk.path.display();
         return Err(RunError::Failed(format!("--disk {path}: {option} is not served yet")));
     }
-    RawDisk::open(&disk.path, disk.readonly).map_err(RunError::Disk)
+    let options = OpenOptions { read_only: disk.readonly, ..OpenOptions::default() };
+    RawDisk::open(&disk.path, options).map_err(RunError::Disk)
 }
 
 /// The first option that no part of a disk obeys yet: none is accepted to do

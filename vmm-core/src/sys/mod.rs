@@ -1,5 +1,6 @@
 //! Safe wrappers over what the host's kernel offers.
 
+mod block;
 pub mod footprint;
 mod iovec;
 mod poll;
@@ -11,7 +12,8 @@ pub mod terminal;
 mod tests;
 mod thread_clock;
 
+pub use block::discard_blocks;
 pub use iovec::{read_at, read_once, write_at, write_once};
-pub use poll::wait_writable;
+pub use poll::{wait_woken, wait_writable};
 pub use tap::{Offloads, Tap, TapError};
 pub use thread_clock::ThreadClock;

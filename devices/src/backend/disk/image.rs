@@ -1,7 +1,10 @@
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use vm_memory::VolatileSlice;
+
+use super::Gate;
 
 /// What the host asks of requests, and what it would like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,8 +12,15 @@ pub struct Geometry {
     /// Length in bytes, a multiple of 512. It only ever changes in
     /// [`DiskImage::refresh`].
     pub size: u64,
-    /// Bytes that a transfer starts and ends at multiples of: 512 or 4096.
+    /// Bytes that the guest is to address the disk in: 512, or 4096 for a block
+    /// device that has such sectors. Requests of 512 bytes are served anyway.
     pub block_size: u32,
+    /// Bytes that the host writes at once: transfers that start and end at
+    /// multiples of it are cheapest. At least `block_size`.
+    pub physical_block_size: u32,
+    /// What the addresses and lengths of buffers must be multiples of when a
+    /// file is worked on directly ([`Place::File`]); 1 if they may be anything.
+    pub memory_align: u32,
     /// Bytes that discards are best made of and aligned to; 0 if discards are
     /// not to be offered.
     pub discard_granularity: u32,
@@ -22,7 +32,7 @@ pub enum Place<'d> {
     /// In a file, at the same length: it may be read (or, if that was asked
     /// for, overwritten in place) there without the image's help.
     File {
-        /// The file.
+        /// The file: one of a few, open for as long as the image.
         file: &'d File,
         /// Byte offset in it.
         offset: u64,
@@ -31,6 +41,17 @@ pub enum Place<'d> {
     Zeros,
     /// Only the image can tell: use [`DiskImage::read_at`] or `write_at`.
     Elsewhere,
+    /// As `Elsewhere`, and the image's [`Gate`] must be held alone meanwhile.
+    Alone,
+}
+
+/// How writes that have ended become stable.
+#[derive(Debug)]
+pub enum Stable<'d> {
+    /// By one `fdatasync` of this file, which [`DiskImage::flush`] does too.
+    File(&'d File),
+    /// [`DiskImage::flush`] knows.
+    Image,
 }
 
 /// What a caller wants to do where something lies.
@@ -57,13 +78,18 @@ pub trait DiskImage: Send + Sync {
     /// Where the first of the `len` bytes from byte `offset` lie, and how many
     /// of them lie there in one piece (1 to `len`).
     ///
-    /// What is found holds until the next [`DiskImage::discard`],
-    /// [`DiskImage::write_zeroes`] or `write_at` of the same bytes: a caller
-    /// that works on the file itself has none of these run meanwhile.
+    /// What is found holds for as long as the caller is in the image's
+    /// [`Gate`], which it entered before; forever if there is none.
     ///
     /// # Errors
     /// What the host said, or what is wrong with the image.
     fn place(&self, offset: u64, len: u64, access: Access) -> io::Result<(Place<'_>, u64)>;
+    /// What keeps [`DiskImage::discard`], [`DiskImage::write_zeroes`] and writes
+    /// to [`Place::Alone`], whose callers hold it alone, apart from all other
+    /// transfers, whose callers have entered it. `None` if nothing must be.
+    fn gate(&self) -> Option<&Arc<Gate>>;
+    /// How a flush may be done without the image's help; constant.
+    fn stable(&self) -> Stable<'_>;
     /// Reads at byte `offset` into `pieces`, in order; returns how many bytes
     /// came, 0 only at the end.
     ///

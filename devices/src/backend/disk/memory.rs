@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vm_memory::{Bytes, VolatileSlice};
 
-use super::DiskBackend;
+use super::{Access, DiskImage, Gate, Geometry, Place, Stable};
 
 /// What goes wrong with one call to a [`MemoryDisk`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,20 @@ pub enum Fault {
     Short(usize),
     /// The call fails so.
     Error(io::ErrorKind),
+    /// The call fails with this `errno`.
+    Os(i32),
+}
+
+impl Fault {
+    /// How much a call may move at most.
+    fn limit(self) -> io::Result<usize> {
+        match self {
+            Self::None => Ok(usize::MAX),
+            Self::Short(most) => Ok(most),
+            Self::Error(kind) => Err(kind.into()),
+            Self::Os(errno) => Err(io::Error::from_raw_os_error(errno)),
+        }
+    }
 }
 
 /// A disk in memory that fails as told, for tests.
@@ -27,14 +41,42 @@ pub struct MemoryDisk {
 #[derive(Debug)]
 struct Contents {
     bytes: Vec<u8>,
+    /// The size that was announced; [`DiskImage::refresh`] looks again.
+    size: usize,
     faults: VecDeque<Fault>,
     flushes: usize,
+    discarded: Vec<(u64, u64)>,
+    /// Whether every call fails: the device has gone.
+    gone: bool,
+}
+
+impl Contents {
+    /// How much the next call may move at most.
+    fn next_call(&mut self) -> io::Result<usize> {
+        if self.gone {
+            return Err(io::Error::from_raw_os_error(libc::ENODEV));
+        }
+        self.faults.pop_front().unwrap_or(Fault::None).limit()
+    }
+
+    fn range(&mut self, offset: u64, len: u64) -> &mut [u8] {
+        let index = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        let end = index(offset.saturating_add(len)).min(self.bytes.len());
+        self.bytes.get_mut(index(offset)..end).unwrap_or_default()
+    }
 }
 
 impl MemoryDisk {
     /// A disk that holds `bytes`. A clone is another handle to the same disk.
     pub fn new(bytes: Vec<u8>, read_only: bool) -> Self {
-        let contents = Contents { bytes, faults: VecDeque::new(), flushes: 0 };
+        let contents = Contents {
+            size: bytes.len(),
+            bytes,
+            faults: VecDeque::new(),
+            flushes: 0,
+            discarded: Vec::new(),
+            gone: false,
+        };
         Self { shared: Arc::new(Mutex::new(contents)), read_only }
     }
 
@@ -53,6 +95,21 @@ impl MemoryDisk {
         self.lock().flushes
     }
 
+    /// The discards that reached the disk: first byte and bytes of each.
+    pub fn discarded(&self) -> Vec<(u64, u64)> {
+        self.lock().discarded.clone()
+    }
+
+    /// Grows or shrinks the disk behind the device's back.
+    pub fn resize(&self, len: usize) {
+        self.lock().bytes.resize(len, 0);
+    }
+
+    /// From now on, every call fails.
+    pub fn vanish(&self) {
+        self.lock().gone = true;
+    }
+
     fn lock(&self) -> MutexGuard<'_, Contents> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,11 +123,7 @@ fn transfer(
     offset: u64,
     step: impl Fn(&mut [u8], VolatileSlice<'_>),
 ) -> io::Result<usize> {
-    let mut limit = match disk.faults.pop_front().unwrap_or(Fault::None) {
-        Fault::None => usize::MAX,
-        Fault::Short(most) => most,
-        Fault::Error(kind) => return Err(kind.into()),
-    };
+    let mut limit = disk.next_call()?;
     let mut done = 0;
     let start = usize::try_from(offset).expect("a usize has 64 bits here");
     let mut rest = disk.bytes.get_mut(start..).unwrap_or_default();
@@ -85,36 +138,76 @@ fn transfer(
     Ok(done)
 }
 
-impl DiskBackend for MemoryDisk {
-    fn size(&self) -> u64 {
-        self.lock().bytes.len().try_into().expect("a length fits 64 bits")
+impl DiskImage for MemoryDisk {
+    fn name(&self) -> String {
+        "in memory".into()
+    }
+
+    fn geometry(&self) -> Geometry {
+        Geometry {
+            size: self.lock().size.try_into().expect("a length fits 64 bits"),
+            block_size: 512,
+            physical_block_size: 512,
+            memory_align: 1,
+            discard_granularity: if self.read_only { 0 } else { 512 },
+        }
     }
 
     fn is_read_only(&self) -> bool {
         self.read_only
     }
 
-    fn name(&self) -> String {
-        "in memory".into()
+    fn place(&self, _offset: u64, len: u64, _access: Access) -> io::Result<(Place<'_>, u64)> {
+        Ok((Place::Elsewhere, len))
     }
 
-    fn read_at(&mut self, pieces: &[VolatileSlice<'_>], offset: u64) -> io::Result<usize> {
+    fn gate(&self) -> Option<&Arc<Gate>> {
+        None
+    }
+
+    fn stable(&self) -> Stable<'_> {
+        Stable::Image
+    }
+
+    fn read_at(&self, pieces: &[VolatileSlice<'_>], offset: u64) -> io::Result<usize> {
         transfer(&mut self.lock(), pieces, offset, |disk, guest| guest.copy_from(disk))
     }
 
-    fn write_at(&mut self, pieces: &[VolatileSlice<'_>], offset: u64) -> io::Result<usize> {
+    fn write_at(&self, pieces: &[VolatileSlice<'_>], offset: u64) -> io::Result<usize> {
         assert!(!self.read_only, "a read-only disk is not written");
         transfer(&mut self.lock(), pieces, offset, |disk, guest| {
             guest.read_slice(disk, 0).expect("both have one length");
         })
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&self) -> io::Result<()> {
         let mut disk = self.lock();
-        if let Some(Fault::Error(kind)) = disk.faults.pop_front() {
-            return Err(kind.into());
-        }
+        disk.next_call()?;
         disk.flushes += 1;
         Ok(())
+    }
+
+    fn discard(&self, offset: u64, len: u64) -> io::Result<()> {
+        assert!(!self.read_only, "a read-only disk is not discarded");
+        let mut disk = self.lock();
+        disk.next_call()?;
+        disk.range(offset, len).fill(0);
+        disk.discarded.push((offset, len));
+        Ok(())
+    }
+
+    fn write_zeroes(&self, offset: u64, len: u64, _unmap: bool) -> io::Result<()> {
+        assert!(!self.read_only, "a read-only disk is not zeroed");
+        let mut disk = self.lock();
+        disk.next_call()?;
+        disk.range(offset, len).fill(0);
+        Ok(())
+    }
+
+    fn refresh(&self) -> io::Result<bool> {
+        let mut disk = self.lock();
+        disk.next_call()?;
+        let len = disk.bytes.len();
+        Ok(std::mem::replace(&mut disk.size, len) != len)
     }
 }

@@ -2,7 +2,9 @@ use std::io;
 
 use vm_memory::VolatileSlice;
 
-/// A disk's contents on the host.
+use super::DiskImage;
+
+/// A disk's contents on the host, as one queue without a channel has it.
 ///
 /// Transfers may fall short or be interrupted: the device repeats them. It
 /// stays within [`DiskBackend::size`] and never writes to a read-only disk.
@@ -29,4 +31,30 @@ pub trait DiskBackend: Send {
     /// # Errors
     /// What the host said; the writes may then be lost.
     fn flush(&mut self) -> io::Result<()>;
+}
+
+impl<T: DiskImage> DiskBackend for T {
+    fn size(&self) -> u64 {
+        self.geometry().size
+    }
+
+    fn is_read_only(&self) -> bool {
+        DiskImage::is_read_only(self)
+    }
+
+    fn name(&self) -> String {
+        DiskImage::name(self)
+    }
+
+    fn read_at(&mut self, pieces: &[VolatileSlice<'_>], offset: u64) -> io::Result<usize> {
+        DiskImage::read_at(self, pieces, offset)
+    }
+
+    fn write_at(&mut self, pieces: &[VolatileSlice<'_>], offset: u64) -> io::Result<usize> {
+        DiskImage::write_at(self, pieces, offset)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        DiskImage::flush(self)
+    }
 }

@@ -1,8 +1,9 @@
+use PathBuf;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use vm_memory::VolatileSlice;
 
@@ -20,15 +21,31 @@ fn image(len: usize) -> Image {
     Image { _dir: dir, path }
 }
 
-fn refusal(path: &std::path::Path, read_only: bool) -> String {
-    RawDisk::open(path, read_only).unwrap_err().to_string()
+fn open(path: &Path, read_only: bool) -> Result<RawDisk, DiskError> {
+    RawDisk::open(path, OpenOptions { read_only, ..OpenOptions::default() })
+}
+
+/// Opens what was just closed. Other tests start processes, which have a copy
+/// of every open file, and of its lock, until they run their program.
+fn reopen(path: &Path, read_only: bool) -> RawDisk {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        match open(path, read_only) {
+            Err(DiskError::InUse { .. }) if Instant::now() < end => std::thread::yield_now(),
+            result => return result.unwrap(),
+        }
+    }
+}
+
+fn refusal(path: &Path, read_only: bool) -> String {
+    open(path, read_only).unwrap_err().to_string()
 }
 
 #[test]
 fn an_image_is_read_and_written() {
     let image = image(1024);
-    let mut disk = RawDisk::open(&image.path, false).unwrap();
-    assert_eq!((disk.size(), disk.is_read_only()), (1024, false));
+    let disk = open(&image.path, false).unwrap();
+    assert_eq!((disk.geometry().size, disk.is_read_only()), (1024, false));
     let mut bytes = [7; 3];
     assert_eq!(disk.write_at(&[VolatileSlice::from(&mut bytes[..])], 512).unwrap(), 3);
     disk.flush().unwrap();
@@ -79,15 +96,15 @@ fn one_writer_or_many_readers() {
         "disk image {path} is in use by this same run, which names it twice; \
          share it only if all use `,readonly`"
     );
-    let writer = RawDisk::open(&image.path, false).unwrap();
+    let writer = open(&image.path, false).unwrap();
     assert_eq!(refusal(&image.path, false), twice);
     assert_eq!(refusal(&image.path, true), twice);
     drop(writer);
-    let reader = RawDisk::open(&image.path, true).unwrap();
-    let other = RawDisk::open(&image.path, true).unwrap();
+    let reader = reopen(&image.path, true);
+    let other = open(&image.path, true).unwrap();
     assert_eq!(refusal(&image.path, false), twice);
     drop((reader, other));
-    RawDisk::open(&image.path, false).unwrap();
+    reopen(&image.path, false);
 }
 
 /// A child that holds the lock until it is killed: this same test program.
@@ -96,7 +113,7 @@ const HOLD: &str = "KILN_TEST_HOLD_DISK";
 #[test]
 fn hold_a_disk_for_another_test() {
     let Some(path) = std::env::var_os(HOLD) else { return };
-    let _disk = RawDisk::open(path.as_ref(), false).unwrap();
+    let _disk = open(path.as_ref(), false).unwrap();
     println!("held");
     std::io::stdin().lines().for_each(drop);
 }
@@ -117,7 +134,7 @@ fn a_clash_names_the_holder_and_a_killed_one_leaves_no_lock() {
     assert!(message.contains(&format!("in use by process {};", child.id())), "{message}");
     child.kill().unwrap();
     child.wait().unwrap();
-    RawDisk::open(&image.path, false).unwrap();
+    reopen(&image.path, false);
 }
 
 /// Files of sysfs that refuse even root: one is never written, one never read.
@@ -140,7 +157,7 @@ struct LoopDevice(PathBuf);
 
 impl LoopDevice {
     /// `None`, having said why, where there is none to be had.
-    fn new(image: &std::path::Path) -> Option<Self> {
+    fn new(image: &Path) -> Option<Self> {
         let made = Command::new("losetup").args(["--find", "--show"]).arg(image).output();
         match made {
             Ok(output) if output.status.success() => {
@@ -168,8 +185,8 @@ impl Drop for LoopDevice {
 fn a_block_device_is_a_disk_for_one_writer() {
     let image = image(4096);
     let Some(device) = LoopDevice::new(&image.path) else { return };
-    let mut disk = RawDisk::open(&device.0, false).unwrap();
-    assert_eq!(disk.size(), 4096);
+    let disk = open(&device.0, false).unwrap();
+    assert_eq!(disk.geometry().size, 4096);
     let mut bytes = [9; 512];
     disk.write_at(&[VolatileSlice::from(&mut bytes[..])], 512).unwrap();
     disk.flush().unwrap();
@@ -182,5 +199,5 @@ fn a_block_device_is_a_disk_for_one_writer() {
     let claim = claim.read(true).custom_flags(nix::libc::O_EXCL).open(&device.0).unwrap();
     assert!(refusal(&device.0, false).contains("another process, or mounted by the host"));
     drop(claim);
-    RawDisk::open(&device.0, false).unwrap();
+    reopen(&device.0, false);
 }

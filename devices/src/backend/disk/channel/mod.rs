@@ -1,9 +1,24 @@
+//! Ways of a queue to a disk image.
+
+mod immediate;
+mod sync;
+#[cfg(test)]
+mod tests;
+
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use vmm_sys_util::eventfd::EventFd;
 
+pub(super) use self::immediate::persist;
+use super::DiskImage;
 use crate::virtio::queue::Buffer;
+
+/// A channel that does everything at once, in the caller's thread.
+pub fn sync_channel(image: Arc<dyn DiskImage>) -> Box<dyn Channel> {
+    Box::new(sync::SyncChannel::new(image))
+}
 
 /// One thing to do to a disk, its place checked: it lies on the disk.
 #[derive(Debug)]
@@ -63,9 +78,11 @@ pub trait Channel: Send {
     fn start(&mut self, operation: Operation<'_>, token: u16);
     /// Passes on to the host what was started, and appends what has ended.
     fn reap(&mut self, ended: &mut Vec<Ended>);
-    /// Passes on what was started, then blocks until an operation ends, `wake`
-    /// is written, `until` has come, or a signal arrives. `wake` is the same
-    /// each time; its count is left to the caller.
+    /// Passes on what was started, then blocks until an operation has ended or
+    /// ends, `wake` has been written since the last call returned, `until` has
+    /// come, or a signal arrives. One system call does all of that where the
+    /// host can, so the cheapest loop is start, wait, reap. `wake` is the same
+    /// non-blocking eventfd each time, and nobody else reads it.
     ///
     /// # Errors
     /// What the host said.
