@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use devices::legacy::testing::play_ports;
+use devices::pci::testing::play_pci;
 use devices::virtio::testing::{play_blk, play_mmio, play_net};
 
 fn replay(target: &str, play: fn(&[u8])) {
@@ -35,4 +36,9 @@ fn registers() {
 #[test]
 fn legacy_ports() {
     replay("legacy_ports", play_ports);
+}
+
+#[test]
+fn pci_bus() {
+    replay("pci", play_pci);
 }

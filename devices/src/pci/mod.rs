@@ -14,7 +14,10 @@ mod config;
 mod function;
 mod intx;
 mod msix;
+mod root;
 pub mod spec;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -24,3 +27,4 @@ pub use config::{CONFIG_SIZE, ConfigSpace, Identity};
 pub use function::{Function, SharedFunction};
 pub use intx::Intx;
 pub use msix::{MsixPlace, MsixTable};
+pub use root::{Aperture, AssignError, ConfigPorts, Ecam, NoSlot, Root, SLOT_COUNT};

@@ -1,4 +1,8 @@
 //! Unit tests of PCI.
 
 mod config;
+mod intx;
 mod msix;
+mod ports;
+mod properties;
+mod root;
