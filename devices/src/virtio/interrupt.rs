@@ -59,7 +59,9 @@ impl Interrupt {
         }
     }
 
-    /// The configuration space changed (VIRTIO 1.2 §2.5).
+    /// The configuration space changed (VIRTIO 1.2 §2.5). To be called under
+    /// the lock under which it is read, or a driver may read half a change and
+    /// see no new generation.
     pub fn config_changed(&self) {
         let mut state = self.lock();
         state.generation = state.generation.wrapping_add(1);
@@ -87,6 +89,13 @@ impl Interrupt {
         let mut state = self.lock();
         state.isr &= !bits;
         self.line.set_level(state.isr != 0);
+    }
+
+    /// The same, and the driver has now seen them all.
+    pub fn take_status(&self) -> u8 {
+        let mut state = self.lock();
+        self.line.set_level(false);
+        std::mem::take(&mut state.isr)
     }
 
     /// Whether the device asked for a reset.

@@ -12,14 +12,19 @@ mod subject;
 
 use subject::{BlkSubject, NetSubject};
 
-/// Makes a test of each rule, on every device and transport.
+/// Makes a test of each rule, on every device and transport, PCI with its pin
+/// and with MSI-X.
 macro_rules! every {
     ($($module:ident::$rule:ident),* $(,)?) => {$(
         #[test]
         fn $rule() {
-            use devices::virtio::testing::MmioRegisters;
+            use devices::virtio::testing::{MmioRegisters, PciRegisters};
             $module::$rule::<BlkSubject, MmioRegisters>();
+            $module::$rule::<BlkSubject, PciRegisters<false>>();
+            $module::$rule::<BlkSubject, PciRegisters<true>>();
             $module::$rule::<NetSubject, MmioRegisters>();
+            $module::$rule::<NetSubject, PciRegisters<false>>();
+            $module::$rule::<NetSubject, PciRegisters<true>>();
         }
     )*};
 }

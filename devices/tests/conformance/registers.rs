@@ -37,7 +37,7 @@ pub(crate) fn no_access_is_too_odd<S: Subject, R: Registers>() {
         for value in [0, 0xff, 0x55] {
             for len in 1..=8_usize {
                 let last = window - u64::try_from(len).expect("a small number");
-                for offset in (0..=0x140).chain([last]) {
+                for offset in R::offsets().into_iter().chain([last]) {
                     bus.write(offset, &vec![value; len]);
                     bus.read(offset, &mut vec![0xaa; len]);
                 }
@@ -49,7 +49,9 @@ pub(crate) fn no_access_is_too_odd<S: Subject, R: Registers>() {
 }
 
 pub(crate) fn any_writes_leave_a_usable_device<S: Subject, R: Registers>() {
-    let offset = prop_oneof![0_u64..0x110, (0_u64..0x44).prop_map(|word| word * 4)];
+    let offsets = R::offsets();
+    let words: Vec<_> = offsets.iter().copied().filter(|offset| offset % 4 == 0).collect();
+    let offset = prop_oneof![prop::sample::select(offsets), prop::sample::select(words)];
     let value = prop_oneof![
         Just(0_u32),
         Just(1),

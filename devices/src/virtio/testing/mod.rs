@@ -6,6 +6,8 @@
 mod doorbells;
 mod guest;
 mod line;
+mod messages;
+mod pci;
 mod queue;
 mod registers;
 mod script;
@@ -13,6 +15,8 @@ mod script;
 pub use doorbells::TestDoorbells;
 pub use guest::{Guest, RAM, SharedLoop, Wiring, ram};
 pub use line::TestLine;
+pub use messages::TestMessages;
+pub use pci::{PciBus, PciRegisters};
 pub use queue::{DriverQueue, Segment, read_only, write_desc, write_only};
 pub use registers::{MmioRegisters, Registers};
-pub use script::{play_blk, play_mmio, play_net};
+pub use script::{play_blk, play_mmio, play_net, play_pci};

@@ -4,7 +4,7 @@ use vmm_core::bus::BusDevice;
 
 use super::{TestDoorbells, Wiring};
 use crate::virtio::VirtioDevice;
-use crate::virtio::transport::{Mmio, RingPart};
+use crate::virtio::transport::{Mmio, RingPart, half};
 
 /// What a driver does to a device, whatever the transport.
 pub trait Registers {
@@ -12,6 +12,8 @@ pub trait Registers {
     fn connect(device: Box<dyn VirtioDevice>, wiring: &Wiring) -> Self;
     /// The registers as the bus sees them, and the length of their window.
     fn bus(&mut self) -> (&mut dyn BusDevice, u64);
+    /// Those of its offsets where there is something.
+    fn offsets() -> Vec<u64>;
     /// The device's virtio id.
     fn device_id(&mut self) -> u32;
     /// All 64 bits on offer.
@@ -73,11 +75,6 @@ impl MmioRegisters {
     }
 }
 
-fn halves(value: u64) -> [u32; 2] {
-    let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
-    [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
-}
-
 impl Registers for MmioRegisters {
     fn connect(device: Box<dyn VirtioDevice>, wiring: &Wiring) -> Self {
         let (mem, line) = (Arc::clone(&wiring.mem), Arc::clone(&wiring.line));
@@ -88,6 +85,10 @@ impl Registers for MmioRegisters {
 
     fn bus(&mut self) -> (&mut dyn BusDevice, u64) {
         (&mut self.mmio, 0x1000)
+    }
+
+    fn offsets() -> Vec<u64> {
+        (0..0x200).collect()
     }
 
     fn device_id(&mut self) -> u32 {
@@ -102,9 +103,9 @@ impl Registers for MmioRegisters {
     }
 
     fn set_driver_features(&mut self, features: u64) {
-        for (which, half) in (0..).zip(halves(features)) {
+        for which in [0, 1] {
             self.set(0x24, which);
-            self.set(0x20, half);
+            self.set(0x20, half(features, which));
         }
     }
 
@@ -131,9 +132,8 @@ impl Registers for MmioRegisters {
             RingPart::Driver => 0x90,
             RingPart::Device => 0xa0,
         };
-        let [low, high] = halves(addr);
-        self.set_selected(queue, offset, low);
-        self.set_selected(queue, offset + 4, high);
+        self.set_selected(queue, offset, half(addr, 0));
+        self.set_selected(queue, offset + 4, half(addr, 1));
     }
 
     fn set_queue_ready(&mut self, queue: u32, ready: bool) {

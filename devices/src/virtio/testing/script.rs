@@ -1,6 +1,6 @@
 //! A fuzzer's bytes as what a driver does.
 
-use super::{DriverQueue, Guest, MmioRegisters, Registers, Segment, write_desc};
+use super::{DriverQueue, Guest, PciRegisters, Registers, Segment, write_desc};
 use crate::backend::disk::MemoryDisk;
 use crate::backend::net::SocketNet;
 use crate::virtio::blk::Blk;
@@ -37,6 +37,19 @@ pub fn play_mmio(data: &[u8]) {
             play(&mut Guest::mmio(net(backend)), data, |_| ());
         }
         Some((_, data)) => play(&mut Guest::mmio(blk()), data, |_| ()),
+        None => {}
+    }
+}
+
+/// Plays `data` to a PCI function: its windows, with MSI-X among them, and
+/// its configuration space.
+pub fn play_pci(data: &[u8]) {
+    match data.split_first() {
+        Some((0x80.., data)) => {
+            let (backend, _peer) = SocketNet::pair().expect("the host has descriptors");
+            play(&mut Guest::<PciRegisters<true>>::new(net(backend)), data, |_| ());
+        }
+        Some((_, data)) => play(&mut Guest::<PciRegisters<false>>::new(blk()), data, |_| ()),
         None => {}
     }
 }
@@ -100,7 +113,7 @@ impl Script<'_> {
     }
 }
 
-fn play(guest: &mut Guest<MmioRegisters>, data: &[u8], mut host: impl FnMut(&[u8])) {
+fn play<R: Registers>(guest: &mut Guest<R>, data: &[u8], mut host: impl FnMut(&[u8])) {
     let mut script = Script(data);
     while !script.0.is_empty() {
         match script.byte() % 12 {
@@ -132,8 +145,9 @@ fn play(guest: &mut Guest<MmioRegisters>, data: &[u8], mut host: impl FnMut(&[u8
 }
 
 /// One access of any size to the registers.
-fn access(guest: &mut Guest<MmioRegisters>, script: &mut Script<'_>) {
-    let (kind, offset) = (script.byte(), u64::from(script.word() % 0x200));
+fn access<R: Registers>(guest: &mut Guest<R>, script: &mut Script<'_>) {
+    let (kind, offsets) = (script.byte(), R::offsets());
+    let offset = offsets[usize::from(script.word()) % offsets.len()];
     let len = if kind < 0xe0 { 4 } else { usize::from(kind % 8) + 1 };
     let mut value: [u8; 8] = script.take();
     let (bus, _) = guest.regs.bus();
@@ -146,7 +160,7 @@ fn access(guest: &mut Guest<MmioRegisters>, script: &mut Script<'_>) {
 }
 
 /// Something done to a queue, if there are queues already.
-fn on_queue(guest: &mut Guest<MmioRegisters>, script: &mut Script<'_>, what: u8) {
+fn on_queue<R: Registers>(guest: &mut Guest<R>, script: &mut Script<'_>, what: u8) {
     let index = script.byte();
     let count = guest.queues.len();
     let mem = std::sync::Arc::clone(&guest.mem);

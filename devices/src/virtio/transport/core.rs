@@ -188,18 +188,20 @@ impl Core {
 
     /// Ends the requests of queue `index` and forgets its registers; the
     /// other queues go on (VIRTIO 1.2 §2.6.1). Ignored unless
-    /// [`feature::RING_RESET`] was agreed on. Done when it returns.
-    pub fn reset_queue(&mut self, index: u32) {
+    /// [`feature::RING_RESET`] was agreed on. Done when it returns; says
+    /// whether there was something to reset.
+    pub fn reset_queue(&mut self, index: u32) -> bool {
         if !self.has(feature::RING_RESET) {
-            return;
+            return false;
         }
         let is_live = self.is_live();
-        let Some((index, queue)) = self.state.queue_mut(index) else { return };
+        let Some((index, queue)) = self.state.queue_mut(index) else { return false };
         *queue = queue.after_reset();
         if is_live {
             self.bells.detach(index, &self.device.doorbells()[index]);
             self.device.stop_queue(index);
         }
+        true
     }
 
     /// The driver made buffers of queue `index` available, and no ioeventfd

@@ -5,7 +5,7 @@ use vmm_core::irq::IrqLine;
 use vmm_core::mem::GuestRam;
 use vmm_sys_util::eventfd::EventFd;
 
-use super::{Core, NotifyPlace, QueueSetup, RingPart};
+use super::{Core, NotifyPlace, QueueSetup, RingPart, half, with_half};
 use crate::virtio::{Interrupt, VirtioDevice};
 
 /// Register offsets (VIRTIO 1.2 §4.2.2).
@@ -112,7 +112,9 @@ impl Mmio {
             reg::QUEUE_DRIVER_HIGH => self.set_address(RingPart::Driver, 1, value),
             reg::QUEUE_DEVICE_LOW => self.set_address(RingPart::Device, 0, value),
             reg::QUEUE_DEVICE_HIGH => self.set_address(RingPart::Device, 1, value),
-            reg::QUEUE_RESET if value == 1 => self.core.reset_queue(self.queue_sel),
+            reg::QUEUE_RESET if value == 1 => {
+                self.core.reset_queue(self.queue_sel);
+            }
             _ => {}
         }
     }
@@ -138,24 +140,6 @@ impl Mmio {
 
     fn set_address(&mut self, part: RingPart, which: u32, value: u32) {
         self.set_up_queue(|q, _| q.set_address(part, with_half(q.address(part), which, value)));
-    }
-}
-
-/// The low (0) or high (1) half of `value`; no other half has bits.
-fn half(value: u64, which: u32) -> u32 {
-    match which {
-        0 => u32::try_from(value & 0xffff_ffff).expect("masked"),
-        1 => u32::try_from(value >> 32).expect("shifted"),
-        _ => 0,
-    }
-}
-
-/// `value` with its low (0) or high (1) half replaced.
-fn with_half(value: u64, which: u32, new: u32) -> u64 {
-    match which {
-        0 => value & !0xffff_ffff | u64::from(new),
-        1 => value & 0xffff_ffff | u64::from(new) << 32,
-        _ => value,
     }
 }
 

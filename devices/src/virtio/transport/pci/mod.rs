@@ -1,0 +1,14 @@
+//! Virtio over PCI (VIRTIO 1.2 §4.1), not transitional.
+//!
+//! Window 0 holds what the driver works with ([`layout`]), window 1 the table
+//! of MSI-X and its pending bits. The capabilities in configuration space say
+//! so, and one of them is a way to the windows that needs no memory decoding.
+
+mod capabilities;
+mod common;
+mod function;
+mod layout;
+mod vectors;
+
+pub use common::CommonState;
+pub use function::Pci;
