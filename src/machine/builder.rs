@@ -93,7 +93,7 @@ fn supported_cpuid(
 /// The VM with its memory and interrupt chip, and nothing attached yet.
 fn platform(config: &VmConfig, system: &System) -> Result<Platform, RunError> {
     let ram = mem::allocate(&mem::plan(config.memory.bytes())).map_err(RunError::Memory)?;
-    let mut vm = system.create_vm()?;
+    let vm = system.create_vm()?;
     let limit = vm.max_vcpus();
     if usize::from(config.cpus.get()) > limit {
         return Err(RunError::TooManyCpus { cpus: config.cpus.get(), limit });

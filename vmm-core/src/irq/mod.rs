@@ -3,7 +3,13 @@
 //! Devices hold these traits, never a KVM descriptor, so that their tests need
 //! no KVM and a restored machine can hand them other lines.
 
+mod shared;
+#[cfg(test)]
+mod tests;
+
 use std::io;
+
+pub use shared::SharedLine;
 
 /// A level-sensitive interrupt wire.
 ///

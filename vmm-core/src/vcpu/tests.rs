@@ -1,13 +1,14 @@
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use vm_memory::{Bytes, GuestAddress};
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::*;
 use crate::arch::x86_64::{EntryPoint, regs};
-use crate::bus::Bus;
+use crate::bus::{AddrRange, Bus, BusDevice, Doorbells};
 use crate::event::{MachineRequest, RequestSender};
 use crate::kvm::{System, Vcpu, Vm};
 use crate::mem::{allocate, plan};
@@ -18,7 +19,7 @@ const CODE: u64 = 0x8000;
 fn machine(code: &[u8]) -> (Vm, Vcpu, RunContext) {
     let ram = allocate(&plan(0x1_0000)).unwrap();
     ram.write_slice(code, GuestAddress(CODE)).unwrap();
-    let mut vm = System::open().expect("these tests need /dev/kvm").create_vm().unwrap();
+    let vm = System::open().expect("these tests need /dev/kvm").create_vm().unwrap();
     vm.set_ram(&ram).unwrap();
     vm.create_interrupt_chip().unwrap();
     let vcpu = vm.create_vcpu(0).unwrap();
@@ -47,11 +48,53 @@ fn first_request(code: &[u8]) -> MachineRequest {
 
 /// Blocks until something is asked, with a deadline far away.
 fn await_request(requests: &RequestSender) {
+    await_readable(requests.wake());
+}
+
+fn await_readable(file: &impl AsRawFd) {
     let epoll = Epoll::new().unwrap();
     let event = EpollEvent::new(EventSet::IN, 0);
-    epoll.ctl(ControlOperation::Add, requests.wake().as_raw_fd(), event).unwrap();
+    epoll.ctl(ControlOperation::Add, file.as_raw_fd(), event).unwrap();
     let ready = epoll.wait(60_000, &mut [EpollEvent::default()]).unwrap();
-    assert_eq!(ready, 1, "the guest asked for nothing within a minute");
+    assert_eq!(ready, 1, "the guest did nothing within a minute");
+}
+
+/// Tells of each write that it gets.
+struct Tell(EventFd);
+
+impl BusDevice for Tell {
+    fn read(&mut self, _offset: u64, data: &mut [u8]) {
+        data.fill(0);
+    }
+    fn write(&mut self, _offset: u64, _data: &[u8]) {
+        self.0.write(1).unwrap();
+    }
+}
+
+#[test]
+fn a_doorbell_takes_writes_from_the_bus_until_it_is_detached() {
+    // mov dword [0xe8000000], 1; jmp back
+    let (vm, vcpu, context) = machine(&[0xc7, 0x05, 0, 0, 0, 0xe8, 1, 0, 0, 0, 0xeb, 0xf4]);
+    let (bell, bus) = (EventFd::new(0).unwrap(), EventFd::new(0).unwrap());
+    let device = Arc::new(Mutex::new(Tell(bus.try_clone().unwrap())));
+    context.mmio.insert(AddrRange::new(0xe800_0000, 4).unwrap(), device).unwrap();
+    let (doorbells, addr) = (vm.doorbells(), 0xe800_0000);
+    // The narrower one does not ring for this value.
+    let narrow = EventFd::new(EFD_NONBLOCK).unwrap();
+    doorbells.attach(&narrow, addr, Some(2)).unwrap();
+    doorbells.attach(&bell, addr + 0x1000, Some(1)).unwrap();
+    let thread = VcpuThread::spawn(vcpu, context.clone()).unwrap();
+    context.control.set(Desired::Running);
+    await_readable(&bus);
+    doorbells.detach(&narrow, addr, Some(2)).unwrap();
+    doorbells.attach(&bell, addr, None).unwrap();
+    await_readable(&bell);
+    doorbells.detach(&bell, addr, None).unwrap();
+    assert!(doorbells.detach(&bell, addr, None).is_err());
+    bus.read().unwrap();
+    await_readable(&bus);
+    thread.stop().unwrap();
+    assert!(narrow.read().is_err());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::probe::HostKind;
+use crate::kvm::probe::HostKind;
 
 /// A host with these files under a root of its own.
 fn kind_of(files: &[(&str, &str)]) -> HostKind {
