@@ -5,7 +5,7 @@ use std::path::Path;
 
 use devices::legacy::testing::play_ports;
 use devices::pci::testing::play_pci;
-use devices::virtio::testing::{play_blk, play_mmio, play_net};
+use devices::virtio::testing::{play_blk, play_function, play_mmio, play_net};
 
 fn replay(target: &str, play: fn(&[u8])) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
@@ -31,6 +31,11 @@ fn network_device() {
 #[test]
 fn registers() {
     replay("virtio_mmio", play_mmio);
+}
+
+#[test]
+fn function() {
+    replay("virtio_pci", play_function);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::backend::disk::MemoryDisk;
 use crate::backend::net::SocketNet;
 use crate::virtio::blk::Blk;
 use crate::virtio::net::Net;
+use crate::virtio::transport::RingPart;
 
 /// Where scripts put requests and indirect tables.
 const MEMORY: u64 = 0x10_0000;
@@ -43,7 +44,7 @@ pub fn play_mmio(data: &[u8]) {
 
 /// Plays `data` to a PCI function: its windows, with MSI-X among them, and
 /// its configuration space.
-pub fn play_pci(data: &[u8]) {
+pub fn play_function(data: &[u8]) {
     match data.split_first() {
         Some((0x80.., data)) => {
             let (backend, _peer) = SocketNet::pair().expect("the host has descriptors");
@@ -132,7 +133,11 @@ fn play<R: Registers>(guest: &mut Guest<R>, data: &[u8], mut host: impl FnMut(&[
             }
             5 | 6 => access(guest, &mut script),
             7 | 8 => {
-                guest.regs.notify(u32::from(script.byte() % 3));
+                let what = script.byte();
+                match what {
+                    ..0xe0 => guest.regs.notify(u32::from(what % 3)),
+                    _ => reset_queue(guest, what),
+                }
                 guest.turn(TURNS);
             }
             what => on_queue(guest, &mut script, what),
@@ -148,7 +153,12 @@ fn play<R: Registers>(guest: &mut Guest<R>, data: &[u8], mut host: impl FnMut(&[
 fn access<R: Registers>(guest: &mut Guest<R>, script: &mut Script<'_>) {
     let (kind, offsets) = (script.byte(), R::offsets());
     let offset = offsets[usize::from(script.word()) % offsets.len()];
-    let len = if kind < 0xe0 { 4 } else { usize::from(kind % 8) + 1 };
+    let len = match kind {
+        ..0xa0 => 4,
+        0xa0..0xc0 => 1,
+        0xc0..0xe0 => 2,
+        _ => usize::from(kind % 8) + 1,
+    };
     let mut value: [u8; 8] = script.take();
     let (bus, _) = guest.regs.bus();
     if kind & 1 == 0 {
@@ -157,6 +167,26 @@ fn access<R: Registers>(guest: &mut Guest<R>, script: &mut Script<'_>) {
         bus.read(offset, &mut value[..len]);
     }
     guest.turn(TURNS);
+}
+
+/// Resets a queue alone; if `what` is odd, it is set up again.
+fn reset_queue<R: Registers>(guest: &mut Guest<R>, what: u8) {
+    let index = u32::from(what >> 1) % 3;
+    guest.regs.reset_queue(index);
+    let known = usize::try_from(index).ok().and_then(|i| guest.queues.get_mut(i));
+    if let Some(queue) = known.filter(|_| what & 1 != 0) {
+        queue.clear(&guest.mem);
+        let queue = queue.clone();
+        guest.regs.set_queue_size(index, queue.size.into());
+        for (part, address) in [
+            (RingPart::Desc, queue.desc),
+            (RingPart::Driver, queue.driver),
+            (RingPart::Device, queue.device),
+        ] {
+            guest.regs.set_queue_part(index, part, address);
+        }
+        guest.regs.set_queue_ready(index, true);
+    }
 }
 
 /// Something done to a queue, if there are queues already.

@@ -8,6 +8,8 @@ mod capabilities;
 mod common;
 mod function;
 mod layout;
+#[cfg(test)]
+mod tests;
 mod vectors;
 
 pub use common::CommonState;
