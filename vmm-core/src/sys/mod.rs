@@ -11,6 +11,7 @@ pub mod terminal;
 #[cfg(test)]
 mod tests;
 mod thread_clock;
+pub mod uring;
 
 pub use block::discard_blocks;
 pub use iovec::{read_at, read_once, write_at, write_once};

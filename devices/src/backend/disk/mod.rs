@@ -11,7 +11,7 @@ mod options;
 mod raw;
 mod traits;
 
-pub use channel::{Channel, Ended, Operation, sync_channel};
+pub use channel::{Channel, Ended, Operation, channel, sync_channel};
 pub use error::DiskError;
 pub use gate::{Gate, Inside};
 pub use image::{Access, DiskImage, Geometry, Place, Stable};

@@ -4,16 +4,31 @@ mod immediate;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod uring;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use vmm_core::mem::GuestRam;
 use vmm_sys_util::eventfd::EventFd;
 
 pub(super) use self::immediate::persist;
 use super::DiskImage;
 use crate::virtio::queue::Buffer;
+
+/// The fastest channel that the host allows, for `depth` operations in flight
+/// on memory of `ram`: io_uring, or else one that does everything at once. To
+/// be called in the thread that uses it; the log says why it is not io_uring.
+pub fn channel(image: Arc<dyn DiskImage>, ram: Arc<GuestRam>, depth: u16) -> Box<dyn Channel> {
+    match uring::UringChannel::new(Arc::clone(&image), ram, depth) {
+        Ok(channel) => Box::new(channel),
+        Err(error) => {
+            log::info!("disk {}: the host allows no io_uring: {error}", image.name());
+            sync_channel(image)
+        }
+    }
+}
 
 /// A channel that does everything at once, in the caller's thread.
 pub fn sync_channel(image: Arc<dyn DiskImage>) -> Box<dyn Channel> {
