@@ -38,7 +38,7 @@ pub(super) fn build(
     }
     let console = attach::console(&mut platform, inputs.console)?;
     attach::legacy(&platform)?;
-    attach::disks(&mut platform, &config.disks, inputs.disks)?;
+    attach::disks(&mut platform, config, inputs.disks)?;
     attach::nets(&mut platform, config, inputs.taps)?;
 
     let supported = supported.join().map_err(|_| RunError::Thread("cpuid".into()))??;

@@ -1,21 +1,22 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use boot::{Initrd, Kernel};
 use devices::backend::console::Sink;
-use devices::backend::disk::{OpenOptions, RawDisk};
+use devices::backend::disk::{DiskImage, OpenOptions, RawDisk};
 use devices::backend::net::Tap;
 
 use super::RunError;
-use crate::config::{CacheMode, Console, DiskConfig, DiskFormat, QueueSize, VmConfig};
+use crate::config::{CacheMode, Console, DiskConfig, DiskFormat, VmConfig};
 
 /// Everything of the host's that a machine uses, opened before KVM is
 /// touched: whatever cannot be used is found here, with nothing half-started.
 pub(super) struct Inputs {
     pub kernel: Kernel,
     pub initrds: Vec<Initrd>,
-    pub disks: Vec<RawDisk>,
+    pub disks: Vec<Arc<dyn DiskImage>>,
     pub taps: Vec<Tap>,
     pub console: Sink,
 }
@@ -42,13 +43,13 @@ impl Inputs {
     }
 }
 
-fn open_disk(disk: &DiskConfig) -> Result<RawDisk, RunError> {
+fn open_disk(disk: &DiskConfig) -> Result<Arc<dyn DiskImage>, RunError> {
     if let Some(option) = unserved(disk) {
         let path = disk.path.display();
         return Err(RunError::Failed(format!("--disk {path}: {option} is not served yet")));
     }
     let options = OpenOptions { read_only: disk.readonly, ..OpenOptions::default() };
-    RawDisk::open(&disk.path, options).map_err(RunError::Disk)
+    Ok(Arc::new(RawDisk::open(&disk.path, options).map_err(RunError::Disk)?))
 }
 
 /// The first option that no part of a disk obeys yet: none is accepted to do
@@ -57,10 +58,6 @@ fn unserved(disk: &DiskConfig) -> Option<&'static str> {
     let options = [
         (disk.format == Some(DiskFormat::Qcow2), "format=qcow2"),
         (disk.cache != CacheMode::Writeback, "cache="),
-        (disk.queues.is_some(), "queues="),
-        (disk.queue_size != QueueSize::default(), "queue-size="),
-        (disk.iops.is_some(), "iops="),
-        (disk.bandwidth.is_some(), "bandwidth="),
         (!disk.sparse, "sparse=off"),
     ];
     options.into_iter().find_map(|(is_asked_for, name)| is_asked_for.then_some(name))

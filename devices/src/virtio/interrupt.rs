@@ -59,11 +59,12 @@ impl Interrupt {
         }
     }
 
-    /// The configuration space changed (VIRTIO 1.2 §2.5). To be called under
-    /// the lock under which it is read, or a driver may read half a change and
-    /// see no new generation.
-    pub fn config_changed(&self) {
+    /// Lets `change` change the configuration space, and says so (VIRTIO 1.2
+    /// §2.5). A driver that reads a part before and a part after it sees
+    /// another generation.
+    pub fn config_changed(&self, change: impl FnOnce()) {
         let mut state = self.lock();
+        change();
         state.generation = state.generation.wrapping_add(1);
         self.raise_config(&mut state);
     }

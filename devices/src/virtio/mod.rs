@@ -13,6 +13,7 @@ mod device;
 mod interrupt;
 pub mod net;
 pub mod queue;
+pub mod rate;
 pub mod spec;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -62,8 +62,20 @@ pub mod blk {
     pub const F_SEG_MAX: u64 = 1 << 2;
     /// The disk is read-only.
     pub const F_RO: u64 = 1 << 5;
+    /// `blk_size` is valid.
+    pub const F_BLK_SIZE: u64 = 1 << 6;
     /// The driver may ask for a flush; writes may stay in a cache until then.
     pub const F_FLUSH: u64 = 1 << 9;
+    /// The fields of `topology` are valid.
+    pub const F_TOPOLOGY: u64 = 1 << 10;
+    /// The driver may switch the cache off and on in `writeback`.
+    pub const F_CONFIG_WCE: u64 = 1 << 11;
+    /// `num_queues` is valid.
+    pub const F_MQ: u64 = 1 << 12;
+    /// The driver may give space back.
+    pub const F_DISCARD: u64 = 1 << 13;
+    /// The driver may have zeros written.
+    pub const F_WRITE_ZEROES: u64 = 1 << 14;
 
     /// Read request.
     pub const T_IN: u32 = 0;
@@ -73,6 +85,13 @@ pub mod blk {
     pub const T_FLUSH: u32 = 4;
     /// Request for the disk's name.
     pub const T_GET_ID: u32 = 8;
+    /// Request to give space back.
+    pub const T_DISCARD: u32 = 11;
+    /// Request to make sectors read as zeros.
+    pub const T_WRITE_ZEROES: u32 = 13;
+
+    /// Flag of a segment of [`T_WRITE_ZEROES`]: the space may be given back.
+    pub const FLAG_UNMAP: u32 = 1;
 
     /// Done.
     pub const S_OK: u8 = 0;

@@ -1,11 +1,12 @@
 //! The devices under test.
 
 use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
 
 use devices::backend::disk::MemoryDisk;
 use devices::backend::net::SocketNet;
 use devices::virtio::VirtioDevice;
-use devices::virtio::blk::Blk;
+use devices::virtio::blk::{Blk, DiskOptions};
 use devices::virtio::net::Net;
 use devices::virtio::testing::{Guest, Registers, Segment, read_only, write_only};
 
@@ -59,7 +60,8 @@ impl Subject for BlkSubject {
 
     fn new() -> (Self, Blk) {
         let disk = MemoryDisk::new(vec![0; 64 * 512], false);
-        (Self, Blk::new(Box::new(disk), "disk").expect("the host has descriptors"))
+        let device = Blk::on_loop(Arc::new(disk), &DiskOptions::default());
+        (Self, device.expect("the host has descriptors"))
     }
 
     fn poke<R: Registers>(&mut self, guest: &mut Guest<R>, queue: u32) {

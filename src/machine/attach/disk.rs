@@ -1,21 +1,39 @@
-use devices::backend::disk::RawDisk;
-use devices::virtio::blk::Blk;
+use std::num::{NonZeroU16, NonZeroU64};
+use std::sync::Arc;
 
-use crate::config::DiskConfig;
+use devices::backend::disk::DiskImage;
+use devices::virtio::blk::{Blk, DiskOptions};
+use devices::virtio::rate::Limits;
+
+use crate::config::{DiskConfig, VmConfig};
 use crate::machine::RunError;
 use crate::machine::error::host;
 use crate::machine::platform::Platform;
 
 /// One virtio block device for each disk, in order: /dev/vda, /dev/vdb, ...
+/// The threads of the first are `blk0q0` and so on.
 pub(in crate::machine) fn disks(
     platform: &mut Platform,
-    config: &[DiskConfig],
-    opened: Vec<RawDisk>,
+    config: &VmConfig,
+    opened: Vec<Arc<dyn DiskImage>>,
 ) -> Result<(), RunError> {
-    for (index, (disk, backend)) in config.iter().zip(opened).enumerate() {
-        let serial = disk.serial().map_or_else(|| format!("disk{index}"), ToString::to_string);
-        let device = Blk::new(Box::new(backend), &serial).map_err(host("make a disk"))?;
+    for (index, (disk, image)) in config.disks.iter().zip(opened).enumerate() {
+        let options = options(disk, config, index);
+        let device = Blk::new(image, &options, &format!("blk{index}"), &platform.requests)
+            .map_err(host("make a disk"))?;
         platform.add_virtio(Box::new(device))?;
     }
     Ok(())
+}
+
+fn options(disk: &DiskConfig, config: &VmConfig, index: usize) -> DiskOptions {
+    DiskOptions {
+        serial: disk.serial().map_or_else(|| format!("disk{index}"), ToString::to_string),
+        queues: NonZeroU16::new(disk.queues(config.cpus)).unwrap_or(NonZeroU16::MIN),
+        queue_size: disk.queue_size.get(),
+        limits: Limits {
+            operations: disk.iops.and_then(|iops| NonZeroU64::new(iops.get().into())),
+            bytes: disk.bandwidth.and_then(|bandwidth| NonZeroU64::new(bandwidth.bytes())),
+        },
+    }
 }

@@ -9,7 +9,6 @@ mod lock;
 mod memory;
 mod options;
 mod raw;
-mod traits;
 
 pub use channel::{Channel, Ended, Operation, channel, sync_channel};
 pub use error::DiskError;
@@ -19,4 +18,3 @@ pub use image::{Access, DiskImage, Geometry, Place, Stable};
 pub use memory::{Fault, MemoryDisk};
 pub use options::{CacheMode, OpenOptions};
 pub use raw::RawDisk;
-pub use traits::DiskBackend;

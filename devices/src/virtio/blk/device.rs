@@ -1,61 +1,165 @@
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Instant;
 
 use virtio_queue::Queue;
+use vmm_core::event::RequestSender;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
-use super::state::{Disk, State};
-use crate::backend::disk::DiskBackend;
+use super::config;
+use super::crew::Crew;
+use super::disk::{Clock, Disk};
+use super::lane::Lane;
+use super::worker::{MakeChannel, Workers};
+use crate::backend::disk::{self, DiskImage};
 use crate::virtio::queue::Ring;
+use crate::virtio::rate::Limits;
 use crate::virtio::spec::{self, blk};
 use crate::virtio::{DeviceInfo, DeviceIo, StartError, Subscriber, VirtioDevice};
 
-const QUEUE_SIZE: u16 = 256;
-/// Data buffers in one request: header and status take two descriptors.
-const SEG_MAX: u32 = 254;
-/// `capacity`, `size_max` and `seg_max` (VIRTIO 1.2 §5.2.4).
-const CONFIG_LEN: usize = 16;
+/// What a block device is to be like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskOptions {
+    /// What a guest that asks for the disk's name gets: the first 20 bytes.
+    pub serial: String,
+    /// Queues, each with a thread.
+    pub queues: NonZeroU16,
+    /// The largest size of each queue: a power of two, 4 to 32768. A request
+    /// of one buffer takes three entries.
+    pub queue_size: u16,
+    /// What the guest may do in a second, all queues together.
+    pub limits: Limits,
+}
+
+impl Default for DiskOptions {
+    /// One queue of 256, no limits and no serial number.
+    fn default() -> Self {
+        Self {
+            serial: String::new(),
+            queues: NonZeroU16::MIN,
+            queue_size: 256,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A new size of a disk, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resized {
+    /// What it was.
+    pub from: u64,
+    /// What it is.
+    pub to: u64,
+}
+
+/// Has a block device look at its image again, from any thread.
+#[derive(Clone)]
+pub struct Resizer(Arc<Disk>);
+
+impl Resizer {
+    /// The image's name.
+    pub fn name(&self) -> String {
+        self.0.image.name()
+    }
+
+    /// Looks whether the image has another size now, and if so, tells the
+    /// driver. Requests past the end of a smaller one fail.
+    ///
+    /// # Errors
+    /// What the host said; nothing has changed then.
+    pub fn resize(&self) -> io::Result<Option<Resized>> {
+        self.0.refresh()
+    }
+}
 
 /// A virtio block device.
 pub struct Blk {
     info: DeviceInfo,
-    config: [u8; CONFIG_LEN],
+    disk: Arc<Disk>,
     doorbells: Arc<[EventFd]>,
-    state: Arc<Mutex<State>>,
+    crew: Box<dyn Crew>,
+    /// The lanes that the crew does not have: those of queues that the driver
+    /// left alone or reset. None at all if the device is not started.
+    idle: Vec<Option<Lane>>,
 }
 
 impl Blk {
-    /// A block device on `backend`. A guest that asks for the disk's name
-    /// gets the first 20 bytes of `id`.
+    /// A block device on `image` with a thread for each queue: `{name}q0`,
+    /// `{name}q1` and so on, all of at most 15 bytes. A thread that fails ends
+    /// the machine through `requests`.
     ///
     /// # Errors
-    /// If the host has no descriptor left.
-    pub fn new(backend: Box<dyn DiskBackend>, id: &str) -> io::Result<Self> {
-        let read_only = if backend.is_read_only() { blk::F_RO } else { 0 };
-        let mut config = [0; CONFIG_LEN];
-        config[..8].copy_from_slice(&(backend.size() / blk::SECTOR_SIZE).to_le_bytes());
-        config[12..].copy_from_slice(&SEG_MAX.to_le_bytes());
-        let mut name = [0; blk::ID_BYTES];
-        let len = id.len().min(name.len());
-        name[..len].copy_from_slice(&id.as_bytes()[..len]);
-
-        let doorbells: Arc<[EventFd]> = Arc::new([EventFd::new(EFD_NONBLOCK)?]);
-        let disk = Disk { backend, id: name, write_through: true, failures: 0 };
-        let state = State { disk, doorbells: Arc::clone(&doorbells), ring: None };
-        Ok(Self {
-            info: DeviceInfo {
-                id: spec::ID_BLOCK,
-                features: blk::F_SEG_MAX | blk::F_FLUSH | read_only,
-                queue_sizes: vec![QUEUE_SIZE],
-            },
-            config,
-            doorbells,
-            state: Arc::new(Mutex::new(state)),
+    /// If the host has no descriptor or thread left.
+    pub fn new(
+        image: Arc<dyn DiskImage>,
+        options: &DiskOptions,
+        name: &str,
+        requests: &RequestSender,
+    ) -> io::Result<Self> {
+        let make: MakeChannel = |disk, _mem, _depth| disk::sync_channel(Arc::clone(&disk.image));
+        Self::assemble(image, options, Box::new(Instant::now), |disk, doorbells| {
+            Ok(Box::new(Workers::spawn(name, disk, doorbells, make, requests)?))
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A block device on `image` that the event loop serves, to test with.
+    ///
+    /// # Errors
+    /// If the host has no descriptor left.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn on_loop(image: Arc<dyn DiskImage>, options: &DiskOptions) -> io::Result<Self> {
+        Self::on_loop_with_clock(image, options, Box::new(Instant::now))
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn on_loop_with_clock(
+        image: Arc<dyn DiskImage>,
+        options: &DiskOptions,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        Self::assemble(image, options, clock, |disk, doorbells| {
+            let channel = |_: &EventFd| disk::sync_channel(Arc::clone(&disk.image));
+            let channels = doorbells.iter().map(channel).collect();
+            Ok(Box::new(super::looped::Looped::new(Arc::clone(doorbells), channels)))
+        })
+    }
+
+    fn assemble(
+        image: Arc<dyn DiskImage>,
+        options: &DiskOptions,
+        clock: Clock,
+        crew: impl FnOnce(&Arc<Disk>, &Arc<[EventFd]>) -> io::Result<Box<dyn Crew>>,
+    ) -> io::Result<Self> {
+        let disk = Arc::new(Disk::new(image, options, clock));
+        let queues = usize::from(options.queues.get());
+        let doorbells: Arc<[EventFd]> =
+            (0..queues).map(|_| EventFd::new(EFD_NONBLOCK)).collect::<io::Result<_>>()?;
+        Ok(Self {
+            info: DeviceInfo {
+                id: spec::ID_BLOCK,
+                features: disk.features(),
+                queue_sizes: vec![options.queue_size; queues],
+            },
+            crew: crew(&disk, &doorbells)?,
+            disk,
+            doorbells,
+            idle: Vec::new(),
+        })
+    }
+
+    /// What has the device look at its image again, whatever becomes of it.
+    pub fn resizer(&self) -> Resizer {
+        Resizer(Arc::clone(&self.disk))
+    }
+
+    fn is_started(&self) -> bool {
+        !self.idle.is_empty()
+    }
+
+    /// Takes the lane of queue `index` back from whoever has it.
+    fn collect(&mut self, index: usize) -> Option<Lane> {
+        self.idle[index].take().or_else(|| self.crew.collect(index))
     }
 }
 
@@ -65,7 +169,7 @@ impl VirtioDevice for Blk {
     }
 
     fn subscriber(&self) -> Option<Subscriber> {
-        Some(Arc::clone(&self.state) as Subscriber)
+        self.crew.subscriber()
     }
 
     fn doorbells(&self) -> &[EventFd] {
@@ -73,35 +177,67 @@ impl VirtioDevice for Blk {
     }
 
     fn read_config(&self, offset: usize, data: &mut [u8]) {
-        crate::virtio::config::read(&self.config, offset, data);
+        crate::virtio::config::read(&self.disk.config().bytes(), offset, data);
     }
 
-    /// No field is writable: a cache mode is not offered.
-    fn write_config(&mut self, _offset: usize, _data: &[u8]) {}
+    /// Only `writeback` can be written, and only on a disk that can be.
+    fn write_config(&mut self, offset: usize, data: &[u8]) {
+        let value = config::WRITEBACK.checked_sub(offset).and_then(|at| data.get(at));
+        if let Some(value) = value
+            && self.info.features & blk::F_CONFIG_WCE != 0
+        {
+            self.disk.set_writeback(*value != 0);
+        }
+    }
 
     fn start(&mut self, io: DeviceIo) -> Result<(), StartError> {
-        let mut state = self.state();
-        state.disk.write_through = io.features & blk::F_FLUSH == 0;
-        state.ring = Ring::all(io).pop();
-        // A kick from before the start may have been drained: look once.
-        // Fails only when the counter is full, and then it rings anyway.
-        let _ = self.doorbells[0].write(1);
+        let features = io.features;
+        // §5.2.5.2: a driver that does not flush starts without a cache.
+        if features & blk::F_CONFIG_WCE != 0 && features & blk::F_FLUSH == 0 {
+            self.disk.set_writeback(false);
+        }
+        self.disk.set_interrupt(Some(Arc::clone(&io.interrupt)));
+        for ring in Ring::all(io) {
+            let is_ready = ring.is_ready();
+            let lane = Lane::new(Arc::clone(&self.disk), ring, features);
+            if is_ready {
+                self.crew.serve(lane);
+                self.idle.push(None);
+            } else {
+                self.idle.push(Some(lane));
+            }
+        }
         Ok(())
     }
 
-    /// Requests are served under the state's lock, so none is in flight once
-    /// it is held.
+    /// The cache is on again afterwards, as for a new driver.
     fn stop(&mut self) -> Vec<Queue> {
-        self.state().ring.take().map(Ring::into_queue).into_iter().collect()
-    }
-    fn stop_queue(&mut self, _index: usize) -> Option<Queue> {
-        self.state().ring.as_mut().map(Ring::take_queue)
+        self.disk.set_interrupt(None);
+        self.disk.set_writeback(true);
+        for index in 0..self.idle.len() {
+            self.crew.recall(index);
+        }
+        let lanes: Vec<_> = (0..self.idle.len()).filter_map(|index| self.collect(index)).collect();
+        self.idle.clear();
+        lanes.into_iter().map(Lane::into_queue).collect()
     }
 
-    fn start_queue(&mut self, _index: usize, queue: Queue) -> Result<(), StartError> {
-        if let Some(ring) = &mut self.state().ring {
-            ring.replace_queue(queue);
-            let _ = self.doorbells[0].write(1);
+    fn stop_queue(&mut self, index: usize) -> Option<Queue> {
+        if !self.is_started() {
+            return None;
+        }
+        let mut lane = self.collect(index)?;
+        let queue = lane.take_queue();
+        self.idle[index] = Some(lane);
+        Some(queue)
+    }
+
+    fn start_queue(&mut self, index: usize, queue: Queue) -> Result<(), StartError> {
+        if self.is_started()
+            && let Some(mut lane) = self.collect(index)
+        {
+            lane.replace_queue(queue);
+            self.crew.serve(lane);
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -28,7 +29,8 @@ fn pattern() -> Vec<u8> {
 impl Bench {
     fn new(read_only: bool, features: u64) -> Self {
         let disk = MemoryDisk::new(pattern(), read_only);
-        let device = Blk::new(Box::new(disk.clone()), "a-disk").unwrap();
+        let options = DiskOptions { serial: "a-disk".into(), ..DiskOptions::default() };
+        let device = Blk::on_loop(Arc::new(disk.clone()), &options).unwrap();
         let mut guest = Guest::mmio(device);
         guest.start(feature::VERSION_1 | features);
         Self { guest, disk }
@@ -205,7 +207,7 @@ fn host_errors_are_answered_and_the_device_goes_on() {
     let mut bench = Bench::new(false, blk::F_FLUSH);
     for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
         bench.disk.inject([Fault::Short(100), Fault::Error(kind)]);
-        assert_eq!(bench.request(blk::T_IN, 0, &[], 512), (100, blk::S_IOERR));
+        assert_eq!(bench.request(blk::T_IN, 0, &[], 512), (0, blk::S_IOERR));
         bench.disk.inject([Fault::Error(kind)]);
         assert_eq!(bench.request(blk::T_OUT, 0, &[1; 512], 0), (1, blk::S_IOERR));
         bench.disk.inject([Fault::Error(kind)]);
@@ -222,7 +224,7 @@ fn the_configuration_tells_capacity_and_segments() {
     let mut config = [0xff; 24];
     bench.guest.regs.read_config(0, &mut config);
     assert_eq!(config[..8], (DISK_LEN / 512).to_le_bytes());
-    assert_eq!(config[8..], [0, 0, 0, 0, 254, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(config[8..], [0, 0, 0, 0, 254, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0]);
 }
 
 /// Cuts `len` bytes from `addr` at `cuts`, which may be anywhere.

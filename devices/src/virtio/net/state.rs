@@ -138,7 +138,7 @@ impl State {
         ops.remove(Events::with_data_raw(fd, source::BACKEND, EventSet::empty()))
             .expect("the descriptor was added and is still open");
         if let Some(live) = &self.live {
-            live.rx.interrupt().config_changed();
+            live.rx.interrupt().config_changed(|| ());
         }
     }
 }

@@ -66,6 +66,8 @@ pub struct Chain<'m> {
     pub readable: Buffer<'m>,
     /// What the device writes.
     pub writable: Buffer<'m>,
+    /// Where the last byte of that lies, for those who answer there later.
+    pub last_writable: Option<GuestAddress>,
 }
 
 /// Where descriptors are read, and the limits on a chain.
@@ -83,7 +85,12 @@ pub(super) struct Walk<'m> {
 impl<'m> Walk<'m> {
     /// Reads the chain that starts at `head`.
     pub(super) fn chain(mut self, head: u16) -> Result<Chain<'m>, RingError> {
-        let mut chain = Chain { head, readable: Buffer::default(), writable: Buffer::default() };
+        let mut chain = Chain {
+            head,
+            readable: Buffer::default(),
+            writable: Buffer::default(),
+            last_writable: None,
+        };
         let mut index = head;
         let mut total = 0;
         for _ in 0..self.limit {
@@ -143,6 +150,9 @@ fn add<'m>(mem: &'m GuestRam, chain: &mut Chain<'m>, d: Descriptor) -> Result<()
     let len = usize::try_from(d.len()).map_err(|_| RingError::TooBig)?;
     for piece in mem.get_slices(d.addr(), len) {
         to.push(piece.map_err(|_| RingError::NotRam { addr: d.addr().0, len: d.len() })?);
+    }
+    if d.flags() & desc::WRITE != 0 && d.len() > 0 {
+        chain.last_writable = d.addr().checked_add(u64::from(d.len() - 1));
     }
     Ok(())
 }

@@ -52,6 +52,11 @@ impl Ring {
         self.index
     }
 
+    /// Whether the driver set the queue up.
+    pub fn is_ready(&self) -> bool {
+        self.queue.ready()
+    }
+
     /// The guest's memory, to be held while chains of it are.
     pub fn mem(&self) -> Arc<GuestRam> {
         Arc::clone(&self.mem)

@@ -1,9 +1,11 @@
 //! A fuzzer's bytes as what a driver does.
 
+use std::sync::Arc;
+
 use super::{DriverQueue, Guest, PciRegisters, Registers, Segment, write_desc};
 use crate::backend::disk::MemoryDisk;
 use crate::backend::net::SocketNet;
-use crate::virtio::blk::Blk;
+use crate::virtio::blk::{Blk, DiskOptions};
 use crate::virtio::net::Net;
 use crate::virtio::transport::RingPart;
 
@@ -57,7 +59,8 @@ pub fn play_function(data: &[u8]) {
 
 fn blk() -> Blk {
     let disk = MemoryDisk::new(vec![0x42; 64 * 512], false);
-    Blk::new(Box::new(disk), "disk").expect("the host has descriptors")
+    let options = DiskOptions { serial: "disk".into(), ..DiskOptions::default() };
+    Blk::on_loop(Arc::new(disk), &options).expect("the host has descriptors")
 }
 
 fn net(backend: SocketNet) -> Net {
@@ -193,7 +196,7 @@ fn reset_queue<R: Registers>(guest: &mut Guest<R>, what: u8) {
 fn on_queue<R: Registers>(guest: &mut Guest<R>, script: &mut Script<'_>, what: u8) {
     let index = script.byte();
     let count = guest.queues.len();
-    let mem = std::sync::Arc::clone(&guest.mem);
+    let mem = Arc::clone(&guest.mem);
     let Some(index) = usize::from(index).checked_rem(count) else { return };
     let queue: &mut DriverQueue = &mut guest.queues[index];
     match what {

@@ -1,8 +1,10 @@
+use std::sync::Arc;
+
 use vmm_core::bus::BusDevice;
 
 use super::RingPart;
 use crate::backend::disk::MemoryDisk;
-use crate::virtio::blk::Blk;
+use crate::virtio::blk::{Blk, DiskOptions};
 use crate::virtio::spec::{feature, status};
 use crate::virtio::testing::*;
 
@@ -10,7 +12,7 @@ const HANDSHAKE: u8 = status::ACKNOWLEDGE | status::DRIVER;
 
 fn guest() -> Guest<MmioRegisters> {
     let disk = MemoryDisk::new(vec![0; 4096], false);
-    Guest::mmio(Blk::new(Box::new(disk), "disk").unwrap())
+    Guest::mmio(Blk::on_loop(Arc::new(disk), &DiskOptions::default()).unwrap())
 }
 
 fn read(guest: &mut Guest<MmioRegisters>, offset: u64) -> u32 {

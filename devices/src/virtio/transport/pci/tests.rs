@@ -1,10 +1,12 @@
+use std::sync::Arc;
+
 use vmm_core::bus::BusDevice;
 
 use crate::backend::disk::MemoryDisk;
 use crate::backend::net::SocketNet;
 use crate::pci::Function;
 use crate::pci::spec::{command, reg, status as pci_status};
-use crate::virtio::blk::Blk;
+use crate::virtio::blk::{Blk, DiskOptions};
 use crate::virtio::net::Net;
 use crate::virtio::spec::{feature, status};
 use crate::virtio::testing::*;
@@ -15,7 +17,8 @@ const NO_VECTOR: u16 = 0xffff;
 const REQUEST: Segment = Segment { addr: 0x10_0000, len: 1, flags: 2 };
 
 fn blk() -> Blk {
-    Blk::new(Box::new(MemoryDisk::new(vec![0; 4096], false)), "disk").unwrap()
+    let disk = MemoryDisk::new(vec![0; 4096], false);
+    Blk::on_loop(Arc::new(disk), &DiskOptions::default()).unwrap()
 }
 
 /// A guest with a block device, live, whose vector of queue 0 is 1.

@@ -1,0 +1,234 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use virtio_queue::Queue;
+
+use super::disk::Disk;
+use super::flight::{Flight, Flights, Reply};
+use super::plan::{self, Agreed, Plan};
+use super::request::{Malformed, Request};
+use crate::backend::disk::{Channel, Ended, Operation};
+use crate::virtio::queue::{Chain, Ring};
+use crate::virtio::spec::blk;
+
+/// The most chains that one turn takes.
+const BUDGET: usize = 256;
+
+/// One queue and the requests from it that are in flight.
+///
+/// Whoever has a lane gives it turns: a thread of its own, or the event loop.
+/// A request comes from the ring, is planned, goes through a [`Channel`] to
+/// the image, and back into the ring, together with all others that ended
+/// meanwhile: a batch has one interrupt at most.
+pub(super) struct Lane {
+    disk: Arc<Disk>,
+    agreed: Agreed,
+    ring: Ring,
+    flights: Flights,
+    ended: Vec<Ended>,
+    /// Answered, and not yet in the used ring.
+    used: Vec<(u16, usize)>,
+}
+
+/// When a lane needs its next turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Now.
+    Now,
+    /// When the driver rings or an operation ends.
+    Later,
+    /// When an operation ends, at the latest at this time.
+    At(Instant),
+}
+
+/// Why no more chains were taken.
+enum Stopped {
+    /// There are no more.
+    Empty,
+    /// There may be more, and their turn comes next.
+    Share,
+    /// As many are in flight as can be.
+    Full,
+    /// The rate limits hold them back until then.
+    Held(Instant),
+    /// The driver broke the ring.
+    Broken,
+}
+
+impl Lane {
+    /// The lane of `ring` for a driver that accepted `features`.
+    pub(super) fn new(disk: Arc<Disk>, ring: Ring, features: u64) -> Self {
+        Self {
+            disk,
+            agreed: Agreed(features),
+            flights: Flights::new(ring.size()),
+            ring,
+            ended: Vec::new(),
+            used: Vec::new(),
+        }
+    }
+
+    /// Which queue it is.
+    pub(super) fn index(&self) -> usize {
+        self.ring.index().into()
+    }
+
+    pub(super) fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Goes on with `queue`, set up anew; returns the one before. Nothing is
+    /// in flight.
+    pub(super) fn replace_queue(&mut self, queue: Queue) -> Queue {
+        let before = self.ring.replace_queue(queue);
+        self.flights = Flights::new(self.ring.size());
+        before
+    }
+
+    /// Gives the queue back. Nothing is in flight.
+    pub(super) fn into_queue(self) -> Queue {
+        self.ring.into_queue()
+    }
+
+    /// Gives the queue back, and is left with one that is not `ready()`.
+    /// Nothing is in flight.
+    pub(super) fn take_queue(&mut self) -> Queue {
+        self.ring.take_queue()
+    }
+
+    /// Answers what has ended and starts what the driver made available. The
+    /// channel's next wait passes that on, so a batch costs one call.
+    pub(super) fn turn(&mut self, channel: &mut dyn Channel) -> Next {
+        self.reap(channel);
+        match self.take(channel) {
+            // From here on the driver rings. What it added just before is
+            // looked for: it may not have rung.
+            Stopped::Empty if self.ring.attempt(Ring::unmute) == Some(true) => Next::Now,
+            Stopped::Share => Next::Now,
+            Stopped::Empty | Stopped::Full | Stopped::Broken => Next::Later,
+            Stopped::Held(until) => Next::At(until),
+        }
+    }
+
+    /// Answers what has ended and takes nothing new; returns whether nothing
+    /// is in flight any more.
+    pub(super) fn drain(&mut self, channel: &mut dyn Channel) -> bool {
+        self.reap(channel);
+        self.is_idle()
+    }
+
+    /// Whether nothing is in flight.
+    pub(super) fn is_idle(&self) -> bool {
+        self.flights.is_empty()
+    }
+
+    fn take(&mut self, channel: &mut dyn Channel) -> Stopped {
+        let Self { disk, agreed, ring, flights, used, .. } = self;
+        let mem = ring.mem();
+        let stopped = ring.attempt(|ring| {
+            ring.mute()?;
+            for _ in 0..BUDGET {
+                if flights.is_full() {
+                    return Ok(Stopped::Full);
+                }
+                if let Some(until) = disk.held_until() {
+                    return Ok(Stopped::Held(until));
+                }
+                let Some(chain) = ring.pop(&mem)? else { return Ok(Stopped::Empty) };
+                match begin(disk, *agreed, chain) {
+                    Begun::Answered { reply: None, head, .. } => used.push((head, 0)),
+                    Begun::Answered { reply: Some(reply), status, written, .. } => {
+                        used.push(reply.send(&mem, status, written));
+                    }
+                    Begun::Started(operation, flight) => {
+                        channel.start(operation, flights.insert(flight));
+                    }
+                }
+            }
+            Ok(Stopped::Share)
+        });
+        self.answer();
+        stopped.unwrap_or(Stopped::Broken)
+    }
+
+    /// Takes what has ended: requests go on to their next operation, or are
+    /// answered.
+    fn reap(&mut self, channel: &mut dyn Channel) {
+        channel.reap(&mut self.ended);
+        if self.ended.is_empty() {
+            return;
+        }
+        let mem = self.ring.mem();
+        for Ended { token, result } in self.ended.drain(..) {
+            let Some(flight) = self.flights.get(token) else { continue };
+            if result.is_ok()
+                && let Some(operation) = flight.rest.next()
+            {
+                channel.start(operation, token);
+                continue;
+            }
+            let Some(Flight { reply, rest }) = self.flights.remove(token) else { continue };
+            let (status, written) = match result {
+                Ok(()) => (blk::S_OK, rest.written),
+                Err(error) => {
+                    self.disk.failed(&error);
+                    // How far it came is not known, and nothing is promised.
+                    (blk::S_IOERR, 0)
+                }
+            };
+            self.used.push(reply.send(&mem, status, written));
+        }
+        self.answer();
+    }
+
+    /// Hands all answers to the driver.
+    fn answer(&mut self) {
+        if self.used.is_empty() {
+            return;
+        }
+        let used = &self.used;
+        self.ring.attempt(|ring| {
+            ring.add_used(used)?;
+            ring.signal()
+        });
+        self.used.clear();
+    }
+}
+
+/// What became of a chain at once.
+enum Begun<'m> {
+    /// It is answered, in its status byte if it has one.
+    Answered { head: u16, reply: Option<Reply>, status: u8, written: usize },
+    /// It is for the image.
+    Started(Operation<'m>, Flight),
+}
+
+fn begin<'m>(disk: &Disk, agreed: Agreed, chain: Chain<'m>) -> Begun<'m> {
+    let head = chain.head;
+    let answered = |reply, status, written| Begun::Answered { head, reply, status, written };
+    let request = match Request::parse(chain) {
+        Ok(request) => request,
+        Err(Malformed::NoStatus) => return answered(None, 0, 0),
+        Err(Malformed::NoHeader { incoming, status }) => {
+            return answered(Some(Reply { head, status, room: incoming }), blk::S_IOERR, 0);
+        }
+    };
+    let reply = Reply { head, status: request.status, room: request.incoming.len() };
+    match plan::plan(disk, agreed, request) {
+        Plan::Answer(status, written) => answered(Some(reply), status, written),
+        Plan::Do(operation, rest) => {
+            disk.count(bytes(&operation));
+            Begun::Started(operation, Flight { reply, rest })
+        }
+    }
+}
+
+/// How many bytes an operation moves, as rate limits count.
+fn bytes(operation: &Operation<'_>) -> u64 {
+    let len = match operation {
+        Operation::Read { to, .. } => to.len(),
+        Operation::Write { from, .. } => from.len(),
+        _ => 0,
+    };
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
