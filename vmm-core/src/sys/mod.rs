@@ -6,6 +6,7 @@ mod iovec;
 mod poll;
 pub mod probe;
 pub mod signal;
+mod storage;
 mod tap;
 pub mod terminal;
 #[cfg(test)]
@@ -16,5 +17,6 @@ pub mod uring;
 pub use block::discard_blocks;
 pub use iovec::{read_at, read_once, write_at, write_once};
 pub use poll::{wait_woken, wait_writable};
+pub use storage::{ImageFile, Stored};
 pub use tap::{Offloads, Tap, TapError};
 pub use thread_clock::ThreadClock;

@@ -1,6 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::qcow2::{BackingError, Qcow2Error};
 use crate::virtio::spec::blk::SECTOR_SIZE;
 
 /// Why a disk image cannot be used.
@@ -67,6 +68,26 @@ pub enum DiskError {
         /// The image.
         path: PathBuf,
     },
+    /// It is named like a qcow2 image, but is none.
+    #[error(
+        "disk image {path} is named like a qcow2 image, but has no qcow2 header; \
+         `format=raw` takes it as it is"
+    )]
+    Misnamed {
+        /// The image.
+        path: PathBuf,
+    },
+    /// It cannot be used as qcow2.
+    #[error("disk image {path} {reason}")]
+    Qcow2 {
+        /// The image.
+        path: PathBuf,
+        /// Why not.
+        reason: Qcow2Error,
+    },
+    /// What is behind it cannot be used.
+    #[error(transparent)]
+    Backing(#[from] BackingError),
     /// Anything else that the host said.
     #[error("cannot {what} disk image {path}")]
     Host {

@@ -1,8 +1,8 @@
 //! Raw image files and block devices.
 
 mod buffer;
-mod open;
-mod space;
+pub(super) mod open;
+pub(super) mod space;
 #[cfg(test)]
 mod tests;
 
@@ -70,7 +70,7 @@ impl RawDisk {
 
 /// The length of a file or a block device, in bytes. Seeking works for both;
 /// metadata has no size for the latter. Nothing else uses the position.
-fn length(mut file: &File) -> io::Result<u64> {
+pub(super) fn length(mut file: &File) -> io::Result<u64> {
     file.seek(SeekFrom::End(0))
 }
 

@@ -24,9 +24,9 @@ fn check_kind(path: &Path) -> Result<(), DiskError> {
 }
 
 /// The open image, and what holds its lock.
-pub(super) struct Opened {
-    pub(super) file: File,
-    pub(super) lock: File,
+pub(in crate::backend::disk) struct Opened {
+    pub(in crate::backend::disk) file: File,
+    pub(in crate::backend::disk) lock: File,
 }
 
 /// Opens `path` twice. The lock is not on the file that does the I/O: a ring
@@ -35,7 +35,10 @@ pub(super) struct Opened {
 ///
 /// # Errors
 /// [`DiskError`], also if somebody else has the lock.
-pub(super) fn open(path: &Path, options: OpenOptions) -> Result<Opened, DiskError> {
+pub(in crate::backend::disk) fn open(
+    path: &Path,
+    options: OpenOptions,
+) -> Result<Opened, DiskError> {
     check_kind(path)?;
     // For a block device, O_EXCL without O_CREAT refuses one that the host
     // has mounted; for a file it means nothing.

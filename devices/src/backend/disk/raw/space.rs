@@ -13,14 +13,14 @@ const ZEROS: usize = 64 << 10;
 
 /// How space is given back and zeroed.
 #[derive(Debug)]
-pub(super) struct Space {
+pub(in crate::backend::disk) struct Space {
     is_device: bool,
     /// Whether zeroed and discarded space may go back to the host.
     sparse: bool,
 }
 
 impl Space {
-    pub(super) fn new(is_device: bool, sparse: bool) -> Self {
+    pub(in crate::backend::disk) fn new(is_device: bool, sparse: bool) -> Self {
         Self { is_device, sparse }
     }
 
@@ -28,7 +28,12 @@ impl Space {
     ///
     /// # Errors
     /// What the host said, if it was not that it cannot.
-    pub(super) fn discard(&self, file: &File, offset: u64, len: u64) -> io::Result<()> {
+    pub(in crate::backend::disk) fn discard(
+        &self,
+        file: &File,
+        offset: u64,
+        len: u64,
+    ) -> io::Result<()> {
         if !self.sparse {
             return Ok(());
         }
@@ -44,7 +49,7 @@ impl Space {
     ///
     /// # Errors
     /// What the host said.
-    pub(super) fn write_zeroes(
+    pub(in crate::backend::disk) fn write_zeroes(
         &self,
         file: &File,
         offset: u64,

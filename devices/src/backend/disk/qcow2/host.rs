@@ -1,0 +1,196 @@
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use vmm_core::sys::ImageFile;
+
+use super::ordered::{Ordered, SyncFile};
+use crate::backend::disk::raw::length;
+use crate::backend::disk::raw::open::{Opened, open};
+use crate::backend::disk::raw::space::Space;
+use crate::backend::disk::{CacheMode, DiskError, OpenOptions};
+
+/// What direct transfers start and end at multiples of: enough for any host.
+/// What is not so aligned goes through the page cache.
+pub(super) const DIRECT_ALIGN: u32 = 4096;
+
+/// A file of the host that an image or a part of it is in, locked for as long
+/// as it is open.
+#[derive(Debug)]
+pub(super) struct HostFile {
+    /// For transfers; it passes the page cache by if the options say so.
+    transfers: File,
+    /// For metadata and what is not aligned, through the page cache. It holds
+    /// the lock.
+    cached: File,
+    /// At most what the file's length is.
+    size: AtomicU64,
+    space: Space,
+    cache: CacheMode,
+    /// Device and inode.
+    identity: (u64, u64),
+    /// What its filesystem gives space back in, in bytes.
+    granularity: u32,
+}
+
+impl HostFile {
+    /// Opens and locks the file at `path`.
+    ///
+    /// # Errors
+    /// [`DiskError`], a sentence that names the path and the remedy.
+    pub(super) fn open(path: &Path, options: OpenOptions) -> Result<Self, DiskError> {
+        let Opened { file: transfers, lock: cached } = open(path, options)?;
+        let host = |what| move |source| DiskError::Host { path: path.to_owned(), what, source };
+        let size = length(&cached).map_err(host("find the size of"))?;
+        let metadata = cached.metadata().map_err(host("look at"))?;
+        Ok(Self {
+            transfers,
+            cached,
+            size: AtomicU64::new(size),
+            space: Space::new(metadata.file_type().is_block_device(), options.sparse),
+            cache: options.cache,
+            identity: (metadata.dev(), metadata.ino()),
+            granularity: u32::try_from(metadata.blksize()).unwrap_or(4096),
+        })
+    }
+
+    pub(super) fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
+    pub(super) fn granularity(&self) -> u32 {
+        self.granularity
+    }
+
+    /// The file to transfer an aligned range from or to.
+    pub(super) fn transfers(&self) -> &File {
+        &self.transfers
+    }
+
+    /// The file to transfer any range from or to.
+    pub(super) fn cached(&self) -> &File {
+        &self.cached
+    }
+
+    /// How much of `len` bytes from `offset` on is aligned as transfers past
+    /// the page cache must be: a front part of them, or nothing.
+    pub(super) fn aligned(&self, offset: u64, len: u64) -> u64 {
+        let align = u64::from(DIRECT_ALIGN);
+        match self.cache {
+            CacheMode::Writeback | CacheMode::Unsafe => len,
+            CacheMode::Direct if offset.is_multiple_of(align) => len - len % align,
+            CacheMode::Direct => 0,
+        }
+    }
+
+    /// How much of `len` bytes from `offset` on is in the file.
+    pub(super) fn within(&self, offset: u64, len: u64) -> io::Result<u64> {
+        let available = |size: u64| size.saturating_sub(offset).min(len);
+        let known = available(self.size.load(Ordering::Relaxed));
+        if known == len {
+            return Ok(len);
+        }
+        let size = length(&self.cached)?;
+        self.size.store(size, Ordering::Relaxed);
+        Ok(available(size))
+    }
+
+    /// Gives the space of `len` bytes from `offset` on back to the host.
+    pub(super) fn discard(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.space.discard(&self.cached, offset, len)
+    }
+
+    /// Makes `len` bytes from `offset` on zeros; with `unmap`, a hole.
+    pub(super) fn write_zeroes(&self, offset: u64, len: u64, unmap: bool) -> io::Result<()> {
+        self.space.write_zeroes(&self.cached, offset, len, unmap)
+    }
+}
+
+impl ImageFile for HostFile {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.size.load(Ordering::Relaxed))
+    }
+
+    fn read(&self, mut to: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !to.is_empty() {
+            match self.cached.read_at(to, offset) {
+                Ok(0) => {
+                    to.fill(0);
+                    break;
+                }
+                Ok(moved) => {
+                    to = &mut to[moved..];
+                    offset += u64::try_from(moved).expect("a usize has 64 bits here");
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, from: &[u8], offset: u64) -> io::Result<()> {
+        self.cached.write_all_at(from, offset)
+    }
+
+    /// The space is kept: something is about to be written near it.
+    fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
+        let inside = self.within(offset, len)?;
+        if inside > 0 {
+            self.space.write_zeroes(&self.cached, offset, inside, false)?;
+        }
+        // A file that grows is never cut short: zeros are written at its new end.
+        if inside < len { self.cached.write_all_at(&[0], offset + len - 1) } else { Ok(()) }
+    }
+}
+
+impl SyncFile for HostFile {
+    fn sync(&self) -> io::Result<()> {
+        match self.cache {
+            CacheMode::Writeback | CacheMode::Direct => self.cached.sync_data(),
+            CacheMode::Unsafe => Ok(()),
+        }
+    }
+}
+
+/// A file as an image format sees it.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// Of an image that is written: its metadata.
+    Metadata(Arc<Ordered<Arc<HostFile>>>),
+    /// All else.
+    Data(Arc<HostFile>),
+}
+
+impl ImageFile for Part {
+    fn size(&self) -> io::Result<u64> {
+        match self {
+            Self::Metadata(file) => file.size(),
+            Self::Data(file) => file.size(),
+        }
+    }
+
+    fn read(&self, to: &mut [u8], offset: u64) -> io::Result<()> {
+        match self {
+            Self::Metadata(file) => file.read(to, offset),
+            Self::Data(file) => file.read(to, offset),
+        }
+    }
+
+    fn write(&self, from: &[u8], offset: u64) -> io::Result<()> {
+        match self {
+            Self::Metadata(file) => file.write(from, offset),
+            Self::Data(file) => file.write(from, offset),
+        }
+    }
+
+    fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
+        match self {
+            Self::Metadata(file) => file.zero(offset, len),
+            Self::Data(file) => file.zero(offset, len),
+        }
+    }
+}
