@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand};
 
-use crate::config::{Console, CpuCount, DiskConfig, MemorySize, NetConfig, Timeout, VmName};
+use crate::config::{
+    Console, CpuCount, DiskConfig, MemorySize, NetConfig, Timeout, Transport, VmName,
+};
 
 /// The command line as typed.
 #[derive(Debug, Parser)]
@@ -75,6 +77,10 @@ pub struct RunArgs {
     #[arg(short, long = "net", value_name = "tap=NAME[,mac=ADDRESS]",
         value_parser = os(NetConfig::parse))]
     pub nets: Vec<NetConfig>,
+
+    /// How the guest reaches its disks and interfaces
+    #[arg(long, value_name = "pci|mmio", default_value_t = Transport::default())]
+    pub transport: Transport,
 
     /// Where the serial console goes
     #[arg(long, value_name = "stdio|off|file=PATH", default_value = "stdio",

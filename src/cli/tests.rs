@@ -3,7 +3,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use super::*;
-use crate::config::VmConfig;
+use crate::config::{Transport, VmConfig};
 use crate::exit::{Chain, ExitStatus};
 
 fn parsed(words: &[&str]) -> Result<Args, Usage> {
@@ -75,6 +75,16 @@ fn parts_that_clash_are_a_usage_error() {
     let error = args.resolve(Path::new("nowhere")).unwrap_err();
     assert_eq!(error.status(), ExitStatus::Usage);
     assert_eq!(error.to_string(), "--net: two interfaces use the tap t0");
+}
+
+#[test]
+fn devices_are_reached_by_the_transport_that_is_named() {
+    assert_eq!(config(&["--transport", "pci"]).transport, Transport::Pci);
+    assert_eq!(config(&["--transport", "mmio"]).transport, Transport::Mmio);
+    assert_eq!(
+        wrong(&["run", "--transport", "usb"]),
+        "--transport usb: a transport is pci or mmio"
+    );
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod size;
 mod tests;
 mod text;
 mod timeout;
+mod transport;
 mod vm;
 
 pub use bad_value::BadValue;
@@ -33,4 +34,5 @@ pub use name::VmName;
 pub use net::{NetConfig, TapName};
 pub use size::{ByteSize, MemorySize};
 pub use timeout::Timeout;
+pub use transport::Transport;
 pub use vm::{ConfigError, VmConfig};

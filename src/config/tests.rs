@@ -322,6 +322,7 @@ fn a_machine_is_the_same_after_a_trip_through_a_file() {
             disk("z,sparse=off").unwrap(),
         ],
         nets: vec![NetConfig::parse(OsStr::new("tap=t,mac=52:54:00:00:00:01")).unwrap()],
+        transport: Transport::Pci,
         console: Console::File("log".into()),
         timeout: Some("90s".parse().unwrap()),
     };
@@ -337,6 +338,7 @@ fn a_file_is_held_to_the_same_limits() {
     for (text, reason) in [
         (r#"{"kernel":"k","cmdline":"","cpu":1}"#, "unknown field `cpu`"),
         (r#"{"kernel":"k","cmdline":"","cpus":255}"#, "1 to 254"),
+        (r#"{"kernel":"k","cmdline":"","transport":"PCI"}"#, "unknown variant `PCI`"),
         (r#"{"kernel":"k","cmdline":"","memory":"1K"}"#, "at least 1M"),
         (r#"{"kernel":"k","cmdline":"","disks":[{"path":"x","ro":true}]}"#, "unknown field `ro`"),
         (r#"{"kernel":"k","cmdline":"","disks":[{"path":"x","queues":17}]}"#, "1 to 16 queues"),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Console, CpuCount, DiskConfig, DiskId, MemorySize, NetConfig, TapName};
-use super::{Timeout, VmName};
+use super::{Timeout, Transport, VmName};
 
 /// A virtual machine to run. Every part is valid by its type; what concerns
 /// several parts at once is [`VmConfig::check`]'s.
@@ -33,6 +33,9 @@ pub struct VmConfig {
     /// Network interfaces, `eth0` first.
     #[serde(default)]
     pub nets: Vec<NetConfig>,
+    /// How the guest reaches its disks and interfaces.
+    #[serde(default)]
+    pub transport: Transport,
     /// Where the serial console goes.
     #[serde(default)]
     pub console: Console,

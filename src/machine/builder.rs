@@ -3,6 +3,7 @@ use std::thread::{Builder, JoinHandle};
 
 use boot::KernelKind;
 use boot::acpi::{AcpiDescription, SerialPort};
+use devices::legacy::ResetControl;
 use event_manager::EventManager;
 use kvm_bindings::CpuId;
 use vmm_core::arch::x86_64::cpuid::{self, CpuidConfig};
@@ -17,9 +18,10 @@ use vmm_core::vcpu::{Control, RunContext, VcpuThread};
 use super::error::host;
 use super::inputs::Inputs;
 use super::lifecycle::{Machine, Parts};
-use super::platform::{EventLoop, MAX_VIRTIO, Platform};
+use super::pci::PciBus;
+use super::platform::{EventLoop, Places, Platform};
 use super::{RunError, attach};
-use crate::config::{VmConfig, VmName};
+use crate::config::{Transport, VmConfig, VmName};
 
 /// Builds the machine, one step a function, in the order that starts fastest:
 /// memory slots before the interrupt chip, no slot changes after.
@@ -40,6 +42,9 @@ pub(super) fn build(
     attach::legacy(&platform)?;
     attach::disks(&mut platform, config, inputs.disks)?;
     attach::nets(&mut platform, config, inputs.taps)?;
+    if let Places::Pci(bus) = &platform.places {
+        bus.assign()?;
+    }
 
     let supported = supported.join().map_err(|_| RunError::Thread("cpuid".into()))??;
     let vcpus = vcpus(config, &supported, &platform)?;
@@ -62,9 +67,10 @@ pub(super) fn build(
 }
 
 fn check_counts(config: &VmConfig) -> Result<(), RunError> {
-    let count = config.disks.len() + config.nets.len();
-    if count > MAX_VIRTIO {
-        return Err(RunError::TooManyDevices { count, limit: MAX_VIRTIO });
+    let transport = config.transport;
+    let (count, limit) = (config.disks.len() + config.nets.len(), Places::limit(transport));
+    if count > limit {
+        return Err(RunError::TooManyDevices { count, limit, transport });
     }
     Ok(())
 }
@@ -102,15 +108,24 @@ fn platform(config: &VmConfig, system: &System) -> Result<Platform, RunError> {
     vm.create_interrupt_chip()?;
     let events: EventLoop = EventManager::new()
         .map_err(|e| RunError::Failed(format!("the event loop cannot be made: {e}")))?;
+    let requests = RequestSender::of_machine(config.name.as_ref().map(VmName::as_str))
+        .map_err(host("make an eventfd"))?;
+    let (ports, mmio) = (Bus::new(), Bus::new());
+    let places = match config.transport {
+        Transport::Mmio => Places::Mmio(Vec::new()),
+        Transport::Pci => {
+            Places::Pci(PciBus::new(&vm, &mmio, &ports, ResetControl::new(requests.clone()))?)
+        }
+    };
     Ok(Platform {
+        doorbells: Arc::new(vm.doorbells()),
         vm,
         ram: Arc::new(ram),
-        ports: Arc::new(Bus::new()),
-        mmio: Arc::new(Bus::new()),
-        requests: RequestSender::of_machine(config.name.as_ref().map(VmName::as_str))
-            .map_err(host("make an eventfd"))?,
+        ports: Arc::new(ports),
+        mmio: Arc::new(mmio),
+        requests,
         events,
-        virtio: Vec::new(),
+        places,
     })
 }
 
@@ -141,11 +156,16 @@ fn vcpus(config: &VmConfig, supported: &CpuId, platform: &Platform) -> Result<Ve
 
 /// What the ACPI tables say.
 fn describe(config: &VmConfig, platform: &Platform) -> AcpiDescription {
+    let (virtio_mmio, pci) = match &platform.places {
+        Places::Mmio(devices) => (devices.clone(), None),
+        Places::Pci(_) => (Vec::new(), Some(PciBus::describe())),
+    };
     let port = u16::try_from(layout::SERIAL).expect("ports have 16 bits");
     AcpiDescription {
         cpus: config.cpus.get(),
         serial: Some(SerialPort { port, gsi: layout::SERIAL_GSI }),
-        virtio_mmio: platform.virtio.clone(),
+        virtio_mmio,
+        pci,
     }
 }
 

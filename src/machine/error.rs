@@ -5,12 +5,15 @@ use boot::acpi::AcpiError;
 use boot::{CmdlineError, InitrdError, KernelError, LoadError};
 use devices::backend::disk::DiskError;
 use devices::backend::net::TapError;
+use devices::pci::{AssignError, NoSlot};
 use vm_memory::GuestMemoryError;
 use vmm_core::bus::BusError;
 use vmm_core::event::WorkerPanic;
 use vmm_core::kvm::{SystemError, VcpuError, VmError};
 use vmm_core::mem::MemError;
 use vmm_core::vcpu::SpawnError;
+
+use crate::config::Transport;
 
 /// Why a machine cannot be run, by Kiln or on this host.
 #[derive(Debug, thiserror::Error)]
@@ -41,13 +44,16 @@ pub enum RunError {
     },
     /// More devices than interrupt lines.
     #[error(
-        "--disk, --net: {count} devices are more than the {limit} that a machine has lines for"
+        "--disk, --net: {count} devices are more than the {limit} that a machine takes with \
+         --transport {transport}"
     )]
     TooManyDevices {
         /// Disks and interfaces together.
         count: usize,
         /// The most.
         limit: usize,
+        /// How they are reached.
+        transport: Transport,
     },
     /// More vCPUs than the host's KVM runs.
     #[error("--cpus: {cpus} processors are more than this host's KVM allows ({limit})")]
@@ -81,6 +87,12 @@ pub enum RunError {
     /// Guest memory is too small for the entry state.
     #[error("--memory: the guest is too small for its page tables")]
     Entry(#[source] GuestMemoryError),
+    /// The PCI bus is full.
+    #[error(transparent)]
+    Slot(#[from] NoSlot),
+    /// The windows of the PCI devices do not fit.
+    #[error(transparent)]
+    Assign(#[from] AssignError),
     /// Two devices claim one address: a bug.
     #[error(transparent)]
     Bus(#[from] BusError),

@@ -5,7 +5,7 @@ use devices::virtio::transport::Mmio;
 use devices::virtio::{Subscriber, VirtioDevice};
 use event_manager::{EventManager, SubscriberOps};
 use vmm_core::arch::x86_64::layout;
-use vmm_core::bus::{AddrRange, Bus, BusDevice};
+use vmm_core::bus::{AddrRange, Bus, BusDevice, Doorbells};
 use vmm_core::event::RequestSender;
 use vmm_core::irq::IrqLine;
 use vmm_core::kvm::{IrqfdLine, Vm};
@@ -14,6 +14,8 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::RunError;
 use super::error::host;
+use super::pci::PciBus;
+use crate::config::Transport;
 
 /// The event loop: everything on it is shared with other threads.
 pub(super) type EventLoop = EventManager<Subscriber>;
@@ -26,13 +28,30 @@ pub(super) struct Platform {
     pub mmio: Arc<Bus>,
     pub requests: RequestSender,
     pub events: EventLoop,
-    /// The virtio devices so far, as ACPI describes them.
-    pub virtio: Vec<VirtioMmio>,
+    pub doorbells: Arc<dyn Doorbells>,
+    pub places: Places,
 }
 
-/// How many virtio devices a machine has interrupt lines for.
-pub(super) const MAX_VIRTIO: usize =
-    (layout::VIRTIO_GSI_LAST - layout::VIRTIO_GSI_FIRST) as usize + 1;
+/// Where the guest finds its virtio devices.
+pub(super) enum Places {
+    /// At addresses that ACPI names: the ones so far.
+    Mmio(Vec<VirtioMmio>),
+    /// In slots.
+    Pci(PciBus),
+}
+
+/// How many devices have an interrupt line of their own.
+const MAX_MMIO: usize = (layout::VIRTIO_GSI_LAST - layout::VIRTIO_GSI_FIRST) as usize + 1;
+
+impl Places {
+    /// How many virtio devices `transport` has places for.
+    pub(super) fn limit(transport: Transport) -> usize {
+        match transport {
+            Transport::Mmio => MAX_MMIO,
+            Transport::Pci => PciBus::MAX_DEVICES,
+        }
+    }
+}
 
 impl Platform {
     /// An interrupt line that arrives as `gsi`.
@@ -57,27 +76,29 @@ impl Platform {
         self.events.add_subscriber(subscriber);
     }
 
-    /// Gives `device` the next virtio window and interrupt, its doorbells to
-    /// KVM and its half to the event loop.
+    /// Puts `device` where the guest finds it next, and its half on the event
+    /// loop.
     pub(super) fn add_virtio(&mut self, device: Box<dyn VirtioDevice>) -> Result<(), RunError> {
-        let slot = u32::try_from(self.virtio.len()).expect("limited by MAX_VIRTIO");
-        let gsi = layout::VIRTIO_GSI_FIRST + slot;
-        let base = layout::VIRTIO_MMIO + u64::from(slot) * layout::VIRTIO_MMIO_SIZE;
-        let line = self.irq_line(gsi)?;
         if let Some(subscriber) = device.subscriber() {
             self.subscribe(subscriber);
         }
-        let transport = Mmio::new(device, Arc::clone(&self.ram), line);
-        for (queue, doorbell) in (0..).zip(transport.doorbells()) {
-            self.vm.attach_doorbell(doorbell, base + Mmio::NOTIFY_OFFSET, queue)?;
-        }
+        let slot = match &self.places {
+            Places::Pci(bus) => return bus.add(device, &self.ram, &self.doorbells),
+            Places::Mmio(taken) => u32::try_from(taken.len()).expect("limited by MAX_VIRTIO"),
+        };
+        let gsi = layout::VIRTIO_GSI_FIRST + slot;
+        let base = layout::VIRTIO_MMIO + u64::from(slot) * layout::VIRTIO_MMIO_SIZE;
+        let transport = Mmio::new(device, Arc::clone(&self.ram), self.irq_line(gsi)?)
+            .with_doorbells(Arc::clone(&self.doorbells), base);
         let range = window(base, layout::VIRTIO_MMIO_SIZE);
         self.mmio.insert(range, Arc::new(Mutex::new(transport)))?;
-        self.virtio.push(VirtioMmio { window: range, gsi });
+        if let Places::Mmio(taken) = &mut self.places {
+            taken.push(VirtioMmio { window: range, gsi });
+        }
         Ok(())
     }
 }
 
-fn window(base: u64, len: u64) -> AddrRange {
+pub(super) fn window(base: u64, len: u64) -> AddrRange {
     AddrRange::new(base, len).expect("the address map has no empty window")
 }

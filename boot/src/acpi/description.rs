@@ -9,6 +9,30 @@ pub struct AcpiDescription {
     pub serial: Option<SerialPort>,
     /// Virtio devices behind MMIO, in the order that the guest finds them.
     pub virtio_mmio: Vec<VirtioMmio>,
+    /// The PCI host bridge, if there is one.
+    pub pci: Option<PciHost>,
+}
+
+/// A PCI host bridge with bus 0 of segment 0 and no other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PciHost {
+    /// Its configuration space in memory (ECAM), 1 MiB below 4 GiB.
+    pub ecam: AddrRange,
+    /// What it leads to its devices, below 4 GiB.
+    pub memory: AddrRange,
+    /// First of the eight ports of its configuration space.
+    pub config_ports: u16,
+    /// The pins of its slots, at most 255.
+    pub interrupts: Vec<PciInterrupt>,
+}
+
+/// Where the INTA# of a PCI slot leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PciInterrupt {
+    /// The slot, 0 to 31.
+    pub slot: u8,
+    /// Its interrupt: a low level on this I/O APIC input, perhaps shared.
+    pub gsi: u32,
 }
 
 /// A 16550 serial port.

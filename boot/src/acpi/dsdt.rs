@@ -6,6 +6,7 @@ use acpi_tables::aml::{
 use acpi_tables::{Aml, sdt::Sdt};
 
 use super::fadt::S5_SLEEP_TYPE;
+use super::pci;
 use super::tables::{self, AcpiError};
 use super::{AcpiDescription, SerialPort, VirtioMmio};
 
@@ -22,6 +23,9 @@ pub(super) fn table(description: &AcpiDescription) -> Result<Sdt, AcpiError> {
     }
     for (index, device) in description.virtio_mmio.iter().enumerate() {
         virtio_mmio(index, device, &mut devices)?;
+    }
+    if let Some(host) = &description.pci {
+        pci::devices(host, &mut devices)?;
     }
     let mut aml = Scope::raw(Path::new("_SB_"), devices);
     let s5: [&dyn Aml; 4] = [&S5_SLEEP_TYPE, &0_u8, &0_u8, &0_u8];
@@ -51,7 +55,7 @@ fn serial(port: &SerialPort, devices: &mut Vec<u8>) {
 /// "LNRO0005", by which Linux knows virtio behind MMIO.
 fn virtio_mmio(index: usize, device: &VirtioMmio, devices: &mut Vec<u8>) -> Result<(), AcpiError> {
     let window = device.window;
-    let outside = |_| AcpiError::Window { base: window.base() };
+    let outside = |_| AcpiError::Window { what: "virtio device", base: window.base() };
     u32::try_from(window.last()).map_err(outside)?;
     let base = u32::try_from(window.base()).map_err(outside)?;
     let size = u32::try_from(window.len()).map_err(outside)?;

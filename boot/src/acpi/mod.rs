@@ -8,10 +8,11 @@ mod description;
 mod dsdt;
 mod fadt;
 mod madt;
+mod pci;
 mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use description::{AcpiDescription, SerialPort, VirtioMmio};
+pub use description::{AcpiDescription, PciHost, PciInterrupt, SerialPort, VirtioMmio};
 pub use fadt::{POWER_OFF, RESET_VALUE};
 pub use tables::{AcpiError, write};

@@ -5,7 +5,7 @@ use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
 use vmm_core::arch::x86_64::layout;
 use vmm_core::mem::GuestRam;
 
-use super::{AcpiDescription, dsdt, fadt, madt};
+use super::{AcpiDescription, dsdt, fadt, madt, pci};
 use crate::size::Size;
 
 pub(super) const OEM_ID: [u8; 6] = *b"KILN  ";
@@ -31,8 +31,10 @@ pub enum AcpiError {
         room: u64,
     },
     /// A device has registers where no descriptor can point.
-    #[error("the virtio device at {base:#x} lies above 4 GiB, out of reach of its ACPI descriptor")]
+    #[error("the {what} at {base:#x} lies above 4 GiB, out of reach of its ACPI descriptor")]
     Window {
+        /// What the device is.
+        what: &'static str,
         /// First address of the window.
         base: u64,
     },
@@ -62,8 +64,9 @@ pub(super) fn build(description: &AcpiDescription) -> Result<Vec<u8>, AcpiError>
     let dsdt = tables.push(&dsdt::table(description)?);
     let fadt = tables.push(&fadt::table(dsdt));
     let madt = tables.push(&madt::table(description.cpus));
+    let mcfg = description.pci.as_ref().map(|host| tables.push(&pci::mcfg(host)));
     let mut xsdt = XSDT::new(OEM_ID, OEM_TABLE_ID, OEM_REVISION);
-    for table in [fadt, madt] {
+    for table in [fadt, madt].into_iter().chain(mcfg) {
         xsdt.add_entry(table);
     }
     let xsdt = tables.push(&xsdt);

@@ -15,6 +15,7 @@ fn machine(cpus: u8, devices: u32) -> AcpiDescription {
         cpus,
         serial: Some(SerialPort { port: 0x3f8, gsi: 4 }),
         virtio_mmio: (0..devices).map(device).collect(),
+        pci: None,
     }
 }
 
@@ -45,7 +46,8 @@ fn found(tables: &[u8]) -> [&[u8]; 3] {
     assert_eq!((sum(&tables[..20]), sum(&tables[..36])), (0, 0));
     assert_eq!((tables[15], u32_at(tables, 20)), (2, 36));
     let xsdt = table(tables, u64_at(tables, 24));
-    assert_eq!((&xsdt[..4], xsdt.len()), (&b"XSDT"[..], 36 + 2 * 8));
+    assert_eq!(&xsdt[..4], b"XSDT");
+    assert!([36 + 2 * 8, 36 + 3 * 8].contains(&xsdt.len()));
     let fadt = table(tables, u64_at(xsdt, 36));
     let madt = table(tables, u64_at(xsdt, 44));
     let dsdt = table(tables, u64_at(fadt, 140));
@@ -134,9 +136,66 @@ fn the_dsdt_has_each_device_once() {
     }
 }
 
+fn pci() -> PciHost {
+    PciHost {
+        ecam: AddrRange::new(0xe000_0000, 0x10_0000).unwrap(),
+        memory: AddrRange::new(0xe800_0000, 0x800_0000).unwrap(),
+        config_ports: 0xcf8,
+        interrupts: (1..32)
+            .map(|slot| PciInterrupt { slot, gsi: 16 + u32::from(slot % 8) })
+            .collect(),
+    }
+}
+
+#[test]
+fn the_mcfg_is_there_with_a_host_bridge_and_only_then() {
+    let without = build(&machine(1, 2)).unwrap();
+    assert_eq!(count(&without, b"MCFG"), 0);
+    let tables = build(&AcpiDescription { pci: Some(pci()), ..machine(1, 0) }).unwrap();
+    found(&tables);
+    let xsdt = table(&tables, u64_at(&tables, 24));
+    let mcfg = table(&tables, u64_at(xsdt, 52));
+    assert_eq!((&mcfg[..4], mcfg.len()), (&b"MCFG"[..], 60));
+    // Base, segment, first and last bus.
+    assert_eq!((u64_at(mcfg, 44), &mcfg[52..60]), (0xe000_0000, &[0; 8][..]));
+}
+
+#[test]
+fn the_host_bridge_says_what_it_leads_to_and_where_pins_go() {
+    let tables = build(&AcpiDescription { pci: Some(pci()), ..machine(1, 0) }).unwrap();
+    let [.., dsdt] = found(&tables);
+    assert_eq!(count(dsdt, b"PCI0\x08_HID\x0c\x41\xd0\x0a\x08\x08_CID\x0c\x41\xd0\x0a\x03"), 1);
+    // WordBusNumber (…, MinFixed, MaxFixed, PosDecode, 0, 0, 0, 0, 1)
+    assert_eq!(count(dsdt, b"\x88\x0d\0\x02\x0c\0\0\0\0\0\0\0\0\0\x01\0"), 1);
+    // IO (Decode16, 0xcf8, 0xcf8, 1, 8)
+    assert_eq!(count(dsdt, b"\x47\x01\xf8\x0c\xf8\x0c\x01\x08"), 1);
+    // DWordMemory (…, NonCacheable, ReadWrite, 0, 0xe8000000, 0xefffffff, 0, 0x8000000)
+    let memory = b"\x87\x17\0\0\x0c\x01\0\0\0\0\0\0\0\xe8\xff\xff\xff\xef\0\0\0\0\0\0\0\x08";
+    assert_eq!(count(dsdt, memory), 1);
+    for slot in 1..32_u8 {
+        // Package () {slot << 16 | 0xffff, 0, 0, gsi}
+        let entry = [0x12, 0x0b, 4, 0x0c, 0xff, 0xff, slot, 0, 0, 0, 0x0a, 16 + slot % 8];
+        assert_eq!(count(dsdt, &entry), 1, "slot {slot}");
+    }
+    // Memory32Fixed (ReadWrite, 0xe0000000, 0x100000) of the reservation.
+    assert_eq!(count(dsdt, b"MRES\x08_HID\x0c\x41\xd0\x0c\x02"), 1);
+    assert_eq!(count(dsdt, b"\x86\x09\0\x01\0\0\0\xe0\0\0\x10\0"), 1);
+}
+
+#[test]
+fn a_host_bridge_above_4_gib_is_refused() {
+    let memory = AddrRange::new(0x1_0000_0000, 0x1000).unwrap();
+    let host = PciHost { memory, ..pci() };
+    let refused = build(&AcpiDescription { pci: Some(host), ..machine(1, 0) }).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the PCI host bridge at 0x100000000 lies above 4 GiB, out of reach of its ACPI descriptor"
+    );
+}
+
 #[test]
 fn a_machine_without_devices_names_none() {
-    let description = AcpiDescription { cpus: 1, serial: None, virtio_mmio: Vec::new() };
+    let description = AcpiDescription { cpus: 1, serial: None, virtio_mmio: Vec::new(), pci: None };
     let tables = build(&description).unwrap();
     let [.., dsdt] = found(&tables);
     assert_eq!((count(dsdt, b"COM1"), count(dsdt, b"LNRO0005")), (0, 0));

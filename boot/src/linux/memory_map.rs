@@ -34,11 +34,16 @@ impl MemoryKind {
 
 /// The address map of a machine with this `ram`, in ascending order: RAM,
 /// less what a PC has between the EBDA and 1 MiB (our ACPI tables lie there),
-/// and the pages that KVM takes for itself on Intel processors.
+/// the configuration space of PCI, and the pages that KVM takes for itself on
+/// Intel processors.
 pub fn memory_map(ram: &GuestRam) -> Vec<MemoryRange> {
     use MemoryKind::{Reserved, Usable};
     let kvm_end = layout::KVM_TSS + 3 * layout::PAGE_SIZE;
-    let reserved = [(layout::EBDA, layout::HIGH_MEMORY), (layout::KVM_IDENTITY_MAP, kvm_end)];
+    let reserved = [
+        (layout::EBDA, layout::HIGH_MEMORY),
+        (layout::PCI_ECAM, layout::PCI_ECAM + layout::PCI_ECAM_SIZE),
+        (layout::KVM_IDENTITY_MAP, kvm_end),
+    ];
     let range = |from: u64, to: u64, kind| MemoryRange { base: from, size: to - from, kind };
     let mut map: Vec<_> = reserved.iter().map(|&(from, to)| range(from, to, Reserved)).collect();
     for region in ram.iter() {

@@ -66,7 +66,7 @@ proptest! {
         let usable: u64 = of(MemoryKind::Usable).map(|range| range.size).sum();
         prop_assert_eq!(usable, size - 0x6_0400);
         prop_assert!(map.windows(2).all(|two| two[0].base + two[0].size <= two[1].base));
-        prop_assert_eq!(of(MemoryKind::Reserved).count(), 2);
+        prop_assert_eq!(of(MemoryKind::Reserved).count(), 3);
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use kvm_bindings::{KVM_PIT_SPEAKER_DUMMY, kvm_pit_config, kvm_userspace_memory_region};
-use kvm_ioctls::{Cap, IoEventAddress, Kvm, VmFd};
+use kvm_ioctls::{Cap, Kvm, VmFd};
 use vm_memory::{GuestMemory, GuestMemoryRegion};
 use vmm_sys_util::eventfd::EventFd;
 
@@ -119,18 +119,6 @@ impl Vm {
     /// If KVM refuses.
     pub fn attach_irq(&self, event: &EventFd, gsi: u32) -> Result<(), VmError> {
         self.0.fd.register_irqfd(event, gsi).map_err(refused("attach an interrupt"))
-    }
-
-    /// Lets a 4-byte guest write of `value` to `addr` signal `event`, without
-    /// an exit to us.
-    ///
-    /// # Errors
-    /// If KVM refuses, for one because the address is taken.
-    pub fn attach_doorbell(&self, event: &EventFd, addr: u64, value: u32) -> Result<(), VmError> {
-        self.0
-            .fd
-            .register_ioevent(event, &IoEventAddress::Mmio(addr), value)
-            .map_err(refused("attach a doorbell"))
     }
 
     /// Where devices get their message-signalled interrupts.

@@ -59,6 +59,11 @@ impl Root {
         Ok(u8::try_from(slots.len() - 1).expect("below SLOT_COUNT"))
     }
 
+    /// How many slots are taken: the next function's slot.
+    pub fn count(&self) -> usize {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Fills `data` from a configuration space of bus 0; all ones where there
     /// is no function.
     pub fn read_config(&self, slot: u8, function: u8, offset: u16, data: &mut [u8]) {

@@ -8,11 +8,13 @@
 //!   0000_7000    zero page (boot_params)       03f8..0400  serial port COM1
 //!   0000_9000    page tables (3 or 6 pages)    0600..0602  ACPI sleep registers
 //!   0002_0000    kernel command line           0cf9        reset control
-//!   0009_fc00  end of low memory, EBDA
+//!   0009_fc00  end of low memory, EBDA           0cf8..0d00  PCI configuration, around it
 //!   000e_0000    ACPI tables, RSDP first
 //!   0010_0000    high memory: kernel; initrd at the top of low RAM
 //! c000_0000  end of low RAM, MMIO from here
 //!   d000_0000    virtio-mmio windows, 4 KiB each
+//!   e000_0000    PCI configuration space (ECAM) of bus 0, 1 MiB
+//!   e800_0000    PCI memory windows, 128 MiB
 //!   fec0_0000    I/O APIC
 //!   fee0_0000    local APICs
 //!   fffb_c000    identity map page and TSS that KVM needs on Intel
@@ -51,6 +53,14 @@ pub const LOW_RAM_END: u64 = 0xc000_0000;
 pub const VIRTIO_MMIO: u64 = 0xd000_0000;
 /// Size of each virtio-mmio window.
 pub const VIRTIO_MMIO_SIZE: u64 = 0x1000;
+/// Configuration space of PCI bus 0 (ECAM).
+pub const PCI_ECAM: u64 = 0xe000_0000;
+/// Size of that: 4 KiB for each of 8 functions of 32 slots.
+pub const PCI_ECAM_SIZE: u64 = 0x10_0000;
+/// Addresses for the memory windows of PCI devices.
+pub const PCI_MEMORY: u64 = 0xe800_0000;
+/// How many: 128 MiB.
+pub const PCI_MEMORY_SIZE: u64 = 0x800_0000;
 /// I/O APIC registers.
 pub const IO_APIC: u64 = 0xfec0_0000;
 /// Local APIC registers.
@@ -76,6 +86,8 @@ pub const SERIAL: u64 = 0x3f8;
 pub const ACPI_SLEEP: u64 = 0x600;
 /// Sleep type that means soft off (S5) there: the value of `\_S5` in ACPI.
 pub const ACPI_S5_SLEEP_TYPE: u8 = 5;
+/// PCI configuration address register; the data register follows it.
+pub const PCI_CONFIG: u64 = 0xcf8;
 /// Reset control register of PC chipsets.
 pub const RESET_CONTROL: u64 = 0xcf9;
 
@@ -85,3 +97,7 @@ pub const SERIAL_GSI: u32 = 4;
 pub const VIRTIO_GSI_FIRST: u32 = 5;
 /// Last interrupt for virtio devices: the I/O APIC has 24 inputs.
 pub const VIRTIO_GSI_LAST: u32 = 23;
+/// First interrupt for the pins of PCI slots, level-triggered.
+pub const PCI_GSI_FIRST: u32 = 16;
+/// How many of them there are: slots beyond it share them in turn.
+pub const PCI_GSI_COUNT: u32 = 8;
