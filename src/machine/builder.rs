@@ -40,7 +40,7 @@ pub(super) fn build(
     }
     let console = attach::console(&mut platform, inputs.console)?;
     attach::legacy(&platform)?;
-    attach::disks(&mut platform, config, inputs.disks)?;
+    let disks = attach::disks(&mut platform, config, inputs.disks)?;
     attach::nets(&mut platform, config, inputs.taps)?;
     if let Places::Pci(bus) = &platform.places {
         bus.assign()?;
@@ -62,7 +62,8 @@ pub(super) fn build(
         .into_iter()
         .map(|vcpu| VcpuThread::spawn(vcpu, context.clone()))
         .collect::<Result<_, _>>()?;
-    let parts = Parts { platform, console, control: context.control, vcpus, signals };
+    let control = context.control;
+    let parts = Parts { platform, console, disks, control, vcpus, signals };
     Machine::new(parts, config)
 }
 

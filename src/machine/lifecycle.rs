@@ -1,6 +1,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use devices::virtio::blk::{Resized, Resizer};
+use log::Level;
 use vmm_core::event::{MachineRequest, panic_if_asked};
 use vmm_core::sys::footprint;
 use vmm_core::sys::signal::{Order, Signals};
@@ -14,12 +16,13 @@ use super::platform::Platform;
 use super::supervisor::{Happening, Supervisor};
 use super::verdict::{Ending, verdict};
 use crate::config::VmConfig;
-use crate::exit::Verdict;
+use crate::exit::{Chain, Verdict};
 
 /// What a machine is made of.
 pub(super) struct Parts {
     pub platform: Platform,
     pub console: Console,
+    pub disks: Vec<Resizer>,
     pub control: Arc<Control>,
     pub vcpus: Vec<VcpuThread>,
     pub signals: Signals,
@@ -29,6 +32,7 @@ pub(super) struct Parts {
 pub(super) struct Machine {
     platform: Platform,
     console: Console,
+    disks: Vec<Resizer>,
     control: Arc<Control>,
     vcpus: Vec<VcpuThread>,
     supervisor: Arc<Mutex<Supervisor>>,
@@ -40,7 +44,7 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(parts: Parts, config: &VmConfig) -> Result<Self, RunError> {
-        let Parts { mut platform, console, control, vcpus, signals } = parts;
+        let Parts { mut platform, console, disks, control, vcpus, signals } = parts;
         let timeout = config.timeout.map(|t| t.get());
         let supervisor = Arc::new(Mutex::new(Supervisor::new(
             platform.requests.clone(),
@@ -52,6 +56,7 @@ impl Machine {
         Ok(Self {
             platform,
             console,
+            disks,
             control,
             vcpus,
             supervisor,
@@ -114,6 +119,10 @@ impl Machine {
                 self.console.resume();
                 None
             }
+            Happening::Order(Order::Refresh) => {
+                self.refresh_disks();
+                None
+            }
             Happening::TimedOut => self.timeout.map(Ending::TimedOut),
             Happening::PanicEnded => Some(Ending::PanicEnded),
             Happening::Drained => None,
@@ -128,6 +137,24 @@ impl Machine {
                 }
             }
         })
+    }
+
+    /// Looks again at how large the disks are and tells the guest of those
+    /// that changed. A disk that cannot be looked at stays as it was.
+    fn refresh_disks(&self) {
+        for disk in &self.disks {
+            let name = disk.name();
+            match disk.resize() {
+                Ok(Some(Resized { from, to })) => {
+                    let level = if to < from { Level::Warn } else { Level::Info };
+                    log::log!(level, "disk {name} has {to} bytes now, {from} before");
+                }
+                Ok(None) => log::info!("disk {name} is as large as it was"),
+                Err(error) => {
+                    log::warn!("disk {name} cannot be looked at again: {}", Chain(&error));
+                }
+            }
+        }
     }
 
     /// Job control's Ctrl-Z from outside: gives the terminal back and stops
@@ -185,7 +212,10 @@ impl Machine {
                 Happening::Order(Order::End(_) | Order::Stop | Order::Continue) => {
                     machine.act_on(happening)?
                 }
-                Happening::Requested | Happening::HaltCheck | Happening::PanicEnded => None,
+                Happening::Order(Order::Refresh)
+                | Happening::Requested
+                | Happening::HaltCheck
+                | Happening::PanicEnded => None,
             })
         })
     }

@@ -5,6 +5,7 @@
 mod boot;
 mod console;
 mod devices;
+mod disks;
 mod endings;
 mod smp;
 mod streams;

@@ -63,7 +63,7 @@ fn a_terminal_is_as_before_after_every_start_up_error() {
 
 #[test]
 fn a_terminal_is_raw_for_the_guest_and_as_before_after_a_signal() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
         let terminal = Terminal::new();
         let before = terminal.settings();
         let mut guest = Guest::tiny(&["say:up", "end:spin"]).terminal(terminal.same()).spawn();
@@ -74,6 +74,14 @@ fn a_terminal_is_raw_for_the_guest_and_as_before_after_a_signal() {
         assert_eq!(outcome.status, 128 + signal as i32, "{outcome}");
         assert!(terminal.settings() == before, "{signal} has left the terminal changed");
     }
+}
+
+#[test]
+fn a_hang_up_ends_no_run_whose_terminal_is_there() {
+    let mut guest = Guest::tiny(&["echo", "end:i8042"]).terminal(Terminal::new()).spawn();
+    guest.wait_for("echo").signal(Signal::SIGHUP);
+    guest.write("still here").wait_for("still here").write("\rq");
+    guest.wait().expect(0, RESTARTED);
 }
 
 #[test]

@@ -21,7 +21,7 @@ static const struct word words[] = {
     {"recv", word_recv},       {"smp", word_smp},           {"cpuid", word_cpuid},
     {"tick", word_tick},       {"blk", word_blk},           {"arp", word_arp},
     {"hostile", word_hostile}, {"probe", word_probe},       {"probemem", word_probemem},
-    {"load", word_load},
+    {"load", word_load},       {"records", word_records},   {"capacity", word_capacity},
 };
 
 /* The length of the name if `text` is that word, with or without an argument. */

@@ -83,6 +83,7 @@ void word_end(const char *arg), word_exit(const char *arg);
 
 /* blk.c, hostile.c, load.c, net.c */
 void word_load(const char *arg);
+void word_records(const char *arg), word_capacity(const char *arg);
 void word_blk(const char *arg), word_hostile(const char *arg), word_arp(const char *arg);
 
 #endif

@@ -145,3 +145,9 @@ void virtio_wait_for_interrupt(uint32_t more_than) {
     while (virtio_used_interrupts == more_than)
         wait_for_interrupt(VECTOR, interrupts[VECTOR]);
 }
+
+void virtio_wait_for_change(uint32_t more_than) {
+    __asm__ volatile("cli");
+    while (virtio_config_interrupts == more_than)
+        wait_for_interrupt(VECTOR, interrupts[VECTOR]);
+}

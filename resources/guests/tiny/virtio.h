@@ -97,6 +97,8 @@ void virtio_notify(struct virtio *device, unsigned queue);
 uint32_t virtio_wait(struct virtio *device, unsigned queue);
 /* Sleeps until more interrupts for used buffers than that have come. */
 void virtio_wait_for_interrupt(uint32_t more_than);
+/* Sleeps until more changes of the configuration than that were told. */
+void virtio_wait_for_change(uint32_t more_than);
 /* How many interrupts for used buffers and for changes of the configuration came. */
 extern volatile uint32_t virtio_used_interrupts, virtio_config_interrupts;
 

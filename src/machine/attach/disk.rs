@@ -2,7 +2,7 @@ use std::num::{NonZeroU16, NonZeroU64};
 use std::sync::Arc;
 
 use devices::backend::disk::DiskImage;
-use devices::virtio::blk::{Blk, DiskOptions};
+use devices::virtio::blk::{Blk, DiskOptions, Resizer};
 use devices::virtio::rate::Limits;
 
 use crate::config::{DiskConfig, VmConfig};
@@ -11,19 +11,22 @@ use crate::machine::error::host;
 use crate::machine::platform::Platform;
 
 /// One virtio block device for each disk, in order: /dev/vda, /dev/vdb, ...
-/// The threads of the first are `blk0q0` and so on.
+/// The threads of the first are `blk0q0` and so on. Returns what has each look
+/// at its image again.
 pub(in crate::machine) fn disks(
     platform: &mut Platform,
     config: &VmConfig,
     opened: Vec<Arc<dyn DiskImage>>,
-) -> Result<(), RunError> {
+) -> Result<Vec<Resizer>, RunError> {
+    let mut resizers = Vec::with_capacity(opened.len());
     for (index, (disk, image)) in config.disks.iter().zip(opened).enumerate() {
         let options = options(disk, config, index);
         let device = Blk::new(image, &options, &format!("blk{index}"), &platform.requests)
             .map_err(host("make a disk"))?;
+        resizers.push(device.resizer());
         platform.add_virtio(Box::new(device))?;
     }
-    Ok(())
+    Ok(resizers)
 }
 
 fn options(disk: &DiskConfig, config: &VmConfig, index: usize) -> DiskOptions {

@@ -2,8 +2,10 @@
 //! interrupts a thread in a blocking system call.
 #![expect(unsafe_code, reason = "nix has no safe way to ask for a signal's disposition")]
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
@@ -16,6 +18,9 @@ use vmm_sys_util::signal::{SIGRTMIN, register_signal_handler};
 pub enum Order {
     /// End the run; the exit status is 128 plus this signal number.
     End(i32),
+    /// Look again at what the host may have changed: SIGHUP, which asks other
+    /// long-running programs for the same.
+    Refresh,
     /// Job control stops the process: restore the terminal, then
     /// [`Signals::stop_self`].
     Stop,
@@ -26,6 +31,16 @@ pub enum Order {
 /// Signals from outside as a descriptor for the event loop.
 pub struct Signals {
     fd: SignalFd,
+    hang_up: HangUp,
+}
+
+/// What SIGHUP is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HangUp {
+    /// The process began on a terminal: if that is gone, the run ends.
+    OfTerminal,
+    /// There was no terminal, or the loss of it is to be survived (`nohup`).
+    OfNothing,
 }
 
 impl Signals {
@@ -33,8 +48,10 @@ impl Signals {
     /// arrive at. Threads inherit the mask, so call it before any starts.
     ///
     /// Taken are SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP and SIGCONT; those
-    /// that were ignored when the process began (`nohup`, a script's `&`) stay
-    /// ignored, except SIGTERM. SIGTTIN and SIGTTOU are blocked, so that
+    /// that were ignored when the process began (a script's `&`) stay ignored,
+    /// except SIGTERM and SIGHUP. SIGHUP is [`Order::Refresh`], unless the
+    /// kernel sent it or the terminal that the process began on is gone: then
+    /// it ends the run, except under `nohup`. SIGTTIN and SIGTTOU are blocked, so that
     /// touching the terminal from the background fails instead of stopping the
     /// VM. SIGPIPE is ignored, so that a closed pipe is an error of the write.
     ///
@@ -44,7 +61,8 @@ impl Signals {
         let mut taken = SigSet::empty();
         taken.add(Signal::SIGTERM);
         taken.add(Signal::SIGCONT);
-        for signal in [Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTSTP] {
+        taken.add(Signal::SIGHUP);
+        for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTSTP] {
             if !is_ignored(signal)? {
                 taken.add(signal);
             }
@@ -55,7 +73,12 @@ impl Signals {
         blocked.thread_block()?;
         ignore_sigpipe()?;
         let fd = SignalFd::with_flags(&taken, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        Ok(Self { fd })
+        let hang_up = if has_terminal() && !is_ignored(Signal::SIGHUP)? {
+            HangUp::OfTerminal
+        } else {
+            HangUp::OfNothing
+        };
+        Ok(Self { fd, hang_up })
     }
 
     /// The next order that has arrived, if any; never waits.
@@ -70,8 +93,15 @@ impl Signals {
         Ok(Some(match number {
             libc::SIGTSTP => Order::Stop,
             libc::SIGCONT => Order::Continue,
+            libc::SIGHUP if !self.is_hang_up(info.ssi_code) => Order::Refresh,
             signal => Order::End(signal),
         }))
+    }
+
+    /// Whether a SIGHUP with that `ssi_code` tells of a lost terminal. The
+    /// kernel tells the shell and the foreground job, and the shell its others.
+    fn is_hang_up(&self, code: i32) -> bool {
+        self.hang_up == HangUp::OfTerminal && (code == libc::SI_KERNEL || !has_terminal())
     }
 
     /// Stops the whole process, as the SIGTSTP that was taken would have;
@@ -88,6 +118,12 @@ impl AsRawFd for Signals {
     fn as_raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
+}
+
+/// Whether the process has a controlling terminal that is still there.
+fn has_terminal() -> bool {
+    let flags = libc::O_NOCTTY | libc::O_NONBLOCK;
+    File::options().read(true).custom_flags(flags).open("/dev/tty").is_ok()
 }
 
 fn is_ignored(signal: Signal) -> io::Result<bool> {

@@ -1,0 +1,119 @@
+//! What a disk keeps, and how it changes under a guest that runs.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use testing::{Guest, Signal};
+
+use crate::POWERED_OFF;
+
+const SECTOR: u64 = 512;
+/// How far apart the records of the tiny guest lie, in sectors.
+const STRIDE: u64 = 4099;
+/// Sectors of the disks here: no multiple of the stride's factors.
+const SECTORS: u64 = 1 << 15;
+
+/// An image of nothing.
+fn raw(folder: &TempDir, sectors: u64) -> PathBuf {
+    let path = folder.path().join("disk.img");
+    File::create(&path).unwrap().set_len(sectors * SECTOR).unwrap();
+    path
+}
+
+/// The number that each sector of a raw image holds in all its words.
+fn numbers(image: &[u8]) -> Vec<u64> {
+    let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
+    let sector_number = |sector: &[u8]| {
+        let number = word(&sector[..8]);
+        let is_whole = sector.chunks(8).all(|bytes| word(bytes) == number);
+        assert!(is_whole, "the record {number} is torn");
+        number
+    };
+    image.chunks(512).map(sector_number).collect()
+}
+
+/// Kills Kiln in the midst of a guest's writing, again and again. Each time,
+/// all that the guest was told to be flushed must be on the disk.
+fn survives_kills(disk: &Path, options: &str, contents: impl Fn() -> Vec<u8>) {
+    const TURNS: u64 = 50;
+    let mut acknowledged = vec![0; usize::try_from(SECTORS).unwrap()];
+    let mut next = 1;
+    for turn in 0..TURNS {
+        let mut guest = Guest::tiny(&[&format!("records:{next}")]).disk(disk, options).spawn();
+        // Each turn is cut off at another place.
+        guest.wait_for(&format!("record {}\n", next + turn % 7));
+        guest.signal(Signal::SIGKILL);
+        let outcome = guest.wait();
+        // A line that was cut off does not count.
+        let last = next - 1 + outcome.text().matches('\n').count() as u64;
+        for number in next..=last {
+            acknowledged[usize::try_from(number * STRIDE % SECTORS).unwrap()] = number;
+        }
+        // The one after the last may be there, too, as may what was before it.
+        let found = numbers(&contents());
+        let unsure = usize::try_from((last + 1) * STRIDE % SECTORS).unwrap();
+        if found[unsure] == last + 1 {
+            acknowledged[unsure] = last + 1;
+        }
+        let lost = found.iter().zip(&acknowledged).position(|(is, was)| is != was);
+        assert_eq!(lost, None, "in turn {turn}, records {next} to {last}");
+        next = last + 2;
+    }
+}
+
+#[test]
+fn what_a_guest_flushed_to_a_raw_disk_survives_kill_9() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = raw(&folder, SECTORS);
+    survives_kills(&disk, "", || fs::read(&disk).unwrap());
+}
+
+/// A guest that watches its disk of 64 sectors change so many times.
+fn watcher(disk: &Path, changes: u32) -> testing::Running {
+    let words = [&*format!("capacity:{changes}"), "end:poweroff"];
+    let mut guest = Guest::tiny(&words).arg("-v").disk(disk, ",id=growing").spawn();
+    guest.wait_for("capacity: 64 sectors\n");
+    guest
+}
+
+fn resize(disk: &Path, sectors: u64) {
+    File::options().write(true).open(disk).unwrap().set_len(sectors * SECTOR).unwrap();
+}
+
+#[test]
+fn a_disk_that_grew_is_seen_after_a_hang_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = raw(&folder, 64);
+    let mut guest = watcher(&disk, 2);
+    resize(&disk, 128);
+    guest.signal(Signal::SIGHUP).wait_for("capacity: 128 sectors\n");
+    resize(&disk, 1 << 33);
+    guest.signal(Signal::SIGHUP).wait_for("capacity: 8589934592 sectors\n");
+    guest.wait_for("capacity: last sector 0, next 1\n");
+    guest.wait().expect(0, POWERED_OFF);
+}
+
+#[test]
+fn a_disk_that_shrank_is_told_and_nothing_else_breaks() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = raw(&folder, 64);
+    let mut guest = watcher(&disk, 1);
+    resize(&disk, 8);
+    guest.signal(Signal::SIGHUP).wait_for("capacity: 8 sectors\n");
+    guest.wait_for("capacity: last sector 0, next 1\n");
+    let outcome = guest.wait();
+    outcome.expect(0, POWERED_OFF);
+    assert!(outcome.stderr.contains("has 4096 bytes now, 32768 before"), "{outcome}");
+}
+
+#[test]
+fn a_hang_up_with_nothing_to_see_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = raw(&folder, 64);
+    let mut guest = watcher(&disk, 1);
+    guest.signal(Signal::SIGHUP).wait_for_stderr("is as large as it was");
+    resize(&disk, 65);
+    guest.signal(Signal::SIGHUP).wait_for("capacity: 65 sectors\n");
+    guest.wait().expect(0, POWERED_OFF);
+}
