@@ -97,7 +97,8 @@ impl Blk {
         name: &str,
         requests: &RequestSender,
     ) -> io::Result<Self> {
-        let make: MakeChannel = |disk, _mem, _depth| disk::sync_channel(Arc::clone(&disk.image));
+        let make: MakeChannel =
+            |disk, mem, depth| disk::channel(Arc::clone(&disk.image), Arc::clone(mem), depth);
         Self::assemble(image, options, Box::new(Instant::now), |disk, doorbells| {
             Ok(Box::new(Workers::spawn(name, disk, doorbells, make, requests)?))
         })

@@ -55,6 +55,10 @@ impl Disk {
         self.capacity.load(Ordering::Relaxed)
     }
 
+    pub(super) fn set_capacity(&self, bytes: u64) {
+        self.capacity.store(bytes, Ordering::Relaxed);
+    }
+
     pub(super) fn is_writeback(&self) -> bool {
         self.writeback.load(Ordering::Acquire)
     }
@@ -123,7 +127,7 @@ impl Disk {
         if from == to {
             return Ok(None);
         }
-        let change = || self.capacity.store(to, Ordering::Relaxed);
+        let change = || self.set_capacity(to);
         match &*interrupt {
             Some(interrupt) => interrupt.config_changed(change),
             None => change(),
