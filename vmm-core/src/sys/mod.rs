@@ -14,7 +14,9 @@ mod tests;
 mod thread_clock;
 pub mod uring;
 
-pub use block::discard_blocks;
+pub use block::{
+    DirectAlign, direct_align, discard_blocks, logical_block_size, physical_block_size,
+};
 pub use iovec::{read_at, read_once, write_at, write_once};
 pub use poll::{wait_woken, wait_writable};
 pub use storage::{ImageFile, Stored};

@@ -2,7 +2,6 @@ use std::io;
 use std::path::PathBuf;
 
 use super::qcow2::{BackingError, Qcow2Error};
-use crate::virtio::spec::blk::SECTOR_SIZE;
 
 /// Why a disk image cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,14 +35,24 @@ pub enum DiskError {
     },
     /// The size is no whole number of sectors.
     #[error(
-        "disk image {path} is {size} bytes, not a multiple of {SECTOR_SIZE}; \
-         `truncate -s %{SECTOR_SIZE} {path}` rounds it up"
+        "disk image {path} is {size} bytes, not a multiple of {unit}; \
+         `truncate -s %{unit} {path}` rounds it up"
     )]
     Ragged {
         /// The image.
         path: PathBuf,
         /// Its size in bytes.
         size: u64,
+        /// What its size must be a multiple of, in bytes.
+        unit: u64,
+    },
+    /// It has larger sectors than guests are told of.
+    #[error("disk {path} has sectors of {size} bytes; 512 to 4096 are supported")]
+    Sectors {
+        /// The device.
+        path: PathBuf,
+        /// Its sectors, in bytes.
+        size: u32,
     },
     /// There is not one sector.
     #[error("disk image {path} is empty")]

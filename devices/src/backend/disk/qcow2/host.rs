@@ -1,11 +1,11 @@
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use vmm_core::sys::ImageFile;
+use vmm_core::sys::{self, ImageFile};
 
 use super::ordered::{Ordered, SyncFile};
 use crate::backend::disk::raw::length;
@@ -46,11 +46,12 @@ impl HostFile {
         let host = |what| move |source| DiskError::Host { path: path.to_owned(), what, source };
         let size = length(&cached).map_err(host("find the size of"))?;
         let metadata = cached.metadata().map_err(host("look at"))?;
+        let space = Space::new(sys::logical_block_size(&cached).ok(), options.sparse);
         Ok(Self {
             transfers,
             cached,
             size: AtomicU64::new(size),
-            space: Space::new(metadata.file_type().is_block_device(), options.sparse),
+            space,
             cache: options.cache,
             identity: (metadata.dev(), metadata.ino()),
             granularity: u32::try_from(metadata.blksize()).unwrap_or(4096),
@@ -105,7 +106,9 @@ impl HostFile {
 
     /// Makes `len` bytes from `offset` on zeros; with `unmap`, a hole.
     pub(super) fn write_zeroes(&self, offset: u64, len: u64, unmap: bool) -> io::Result<()> {
-        self.space.write_zeroes(&self.cached, offset, len, unmap)
+        self.space.write_zeroes(&self.cached, offset, len, unmap, |pieces, at| {
+            sys::write_at(&self.cached, pieces, at)
+        })
     }
 }
 
@@ -140,7 +143,7 @@ impl ImageFile for HostFile {
     fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
         let inside = self.within(offset, len)?;
         if inside > 0 {
-            self.space.write_zeroes(&self.cached, offset, inside, false)?;
+            self.write_zeroes(offset, inside, false)?;
         }
         // A file that grows is never cut short: zeros are written at its new end.
         if inside < len { self.cached.write_all_at(&[0], offset + len - 1) } else { Ok(()) }

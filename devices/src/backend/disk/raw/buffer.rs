@@ -1,11 +1,11 @@
 use vm_memory::VolatileSlice;
 
 /// What a buffer starts at a multiple of, in bytes: enough for any O_DIRECT.
-pub(super) const ALIGN: usize = 4096;
+const ALIGN: usize = 4096;
 
 /// Memory of our own that starts at a multiple of [`ALIGN`].
 pub(super) struct AlignedBuffer {
-    bytes: Vec<u8>,
+    memory: Vec<u8>,
     start: usize,
     len: usize,
 }
@@ -13,13 +13,21 @@ pub(super) struct AlignedBuffer {
 impl AlignedBuffer {
     /// `len` bytes of zeros.
     pub(super) fn new(len: usize) -> Self {
-        let bytes = vec![0; len + ALIGN];
-        let start = bytes.as_ptr().align_offset(ALIGN);
-        Self { bytes, start, len }
+        let memory = vec![0; len + ALIGN];
+        let start = memory.as_ptr().align_offset(ALIGN);
+        Self { memory, start, len }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.memory[self.start..][..self.len]
+    }
+
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start..][..self.len]
     }
 
     /// All of it, for the kernel to fill or take.
     pub(super) fn slice(&mut self) -> VolatileSlice<'_> {
-        VolatileSlice::from(&mut self.bytes[self.start..][..self.len])
+        VolatileSlice::from(self.bytes_mut())
     }
 }

@@ -1,6 +1,8 @@
 //! Raw image files and block devices.
 
 mod buffer;
+mod direct;
+mod limits;
 pub(super) mod open;
 pub(super) mod space;
 #[cfg(test)]
@@ -8,7 +10,6 @@ mod tests;
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,9 +17,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use vm_memory::VolatileSlice;
 use vmm_core::sys;
 
+use self::limits::Limits;
 use self::space::Space;
 use super::{Access, CacheMode, DiskError, DiskImage, Gate, Geometry, OpenOptions, Place, Stable};
-use crate::virtio::spec::blk::SECTOR_SIZE;
 
 /// A raw image file or a block device, locked for as long as it is open.
 #[derive(Debug)]
@@ -28,9 +29,12 @@ pub struct RawDisk {
     _lock: File,
     path: PathBuf,
     options: OpenOptions,
+    limits: Limits,
     space: Space,
-    geometry: Geometry,
     size: AtomicU64,
+    /// Where a write may be smaller than what the host writes: what is around
+    /// it is read and written again, and must not change meanwhile.
+    gate: Option<Arc<Gate>>,
 }
 
 impl RawDisk {
@@ -41,30 +45,22 @@ impl RawDisk {
     /// [`DiskError`], a sentence that names the path and the remedy.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self, DiskError> {
         let open::Opened { file, lock } = open::open(path, options)?;
-        let host = |what| move |source| DiskError::Host { path: path.to_owned(), what, source };
-        let size = length(&file).map_err(host("find the size of"))?;
-        if size == 0 {
-            return Err(DiskError::Empty { path: path.to_owned() });
-        }
-        if !size.is_multiple_of(SECTOR_SIZE) {
-            return Err(DiskError::Ragged { path: path.to_owned(), size });
-        }
-        let metadata = file.metadata().map_err(host("look at"))?;
-        let is_device = metadata.file_type().is_block_device();
-        let space = Space::new(is_device, options.sparse);
-        let geometry = Geometry {
-            size,
-            block_size: 512,
-            physical_block_size: 512,
-            memory_align: 1,
-            discard_granularity: if options.read_only || !options.sparse {
-                0
-            } else {
-                u32::try_from(metadata.blksize()).unwrap_or(4096)
-            },
-        };
-        let path = path.to_owned();
-        Ok(Self { file, _lock: lock, path, options, space, geometry, size: AtomicU64::new(size) })
+        let limits = limits::find(path, &file, options)?;
+        Ok(Self {
+            file,
+            _lock: lock,
+            path: path.to_owned(),
+            options,
+            space: Space::new(limits.device_block, options.sparse),
+            size: AtomicU64::new(limits.geometry.size),
+            gate: (limits.geometry.memory_align > 512).then(Arc::default),
+            limits,
+        })
+    }
+
+    /// What transfers must be aligned to; 1 if to nothing.
+    fn align(&self) -> u32 {
+        self.limits.geometry.memory_align
     }
 }
 
@@ -80,19 +76,27 @@ impl DiskImage for RawDisk {
     }
 
     fn geometry(&self) -> Geometry {
-        Geometry { size: self.size.load(Ordering::Relaxed), ..self.geometry }
+        Geometry { size: self.size.load(Ordering::Relaxed), ..self.limits.geometry }
     }
 
     fn is_read_only(&self) -> bool {
         self.options.read_only
     }
 
-    fn place(&self, offset: u64, len: u64, _access: Access) -> io::Result<(Place<'_>, u64)> {
-        Ok((Place::File { file: &self.file, offset }, len))
+    fn place(&self, offset: u64, len: u64, access: Access) -> io::Result<(Place<'_>, u64)> {
+        let align = u64::from(self.align());
+        let before = offset % align;
+        let whole = len - len % align;
+        if before == 0 && whole > 0 {
+            return Ok((Place::File { file: &self.file, offset }, whole));
+        }
+        // To the end of the block that is not whole.
+        let place = if access == Access::Write { Place::Alone } else { Place::Elsewhere };
+        Ok((place, len.min(align - before)))
     }
 
     fn gate(&self) -> Option<&Arc<Gate>> {
-        None
+        self.gate.as_ref()
     }
 
     fn stable(&self) -> Stable<'_> {
@@ -103,11 +107,17 @@ impl DiskImage for RawDisk {
     }
 
     fn read_at(&self, pieces: &[VolatileSlice<'_>], offset: u64) -> io::Result<usize> {
-        sys::read_at(&self.file, pieces, offset)
+        if self.align() == 1 || direct::is_aligned(pieces, offset, self.align()) {
+            return sys::read_at(&self.file, pieces, offset);
+        }
+        direct::read(&self.file, pieces, offset, self.align())
     }
 
     fn write_at(&self, pieces: &[VolatileSlice<'_>], offset: u64) -> io::Result<usize> {
-        sys::write_at(&self.file, pieces, offset)
+        if self.align() == 1 || direct::is_aligned(pieces, offset, self.align()) {
+            return sys::write_at(&self.file, pieces, offset);
+        }
+        direct::write(&self.file, pieces, offset, self.align())
     }
 
     fn flush(&self) -> io::Result<()> {
@@ -122,13 +132,14 @@ impl DiskImage for RawDisk {
     }
 
     fn write_zeroes(&self, offset: u64, len: u64, unmap: bool) -> io::Result<()> {
-        self.space.write_zeroes(&self.file, offset, len, unmap)
+        let write = |pieces: &[VolatileSlice<'_>], at| self.write_at(pieces, at);
+        self.space.write_zeroes(&self.file, offset, len, unmap, write)
     }
 
     /// What a grown file has past the last whole sector is left out.
     fn refresh(&self) -> io::Result<bool> {
         let size = length(&self.file)?;
-        let size = size - size % SECTOR_SIZE;
+        let size = size - size % self.limits.unit;
         Ok(self.size.swap(size, Ordering::Relaxed) != size)
     }
 }

@@ -9,6 +9,9 @@ use vm_memory::VolatileSlice;
 
 use super::*;
 
+mod direct;
+mod space;
+
 struct Image {
     _dir: tempfile::TempDir,
     path: PathBuf,
@@ -153,12 +156,15 @@ fn permissions_are_named_with_their_remedy() {
 }
 
 /// A block device on an image, while it lives.
-struct LoopDevice(PathBuf);
+pub(in crate::backend::disk) struct LoopDevice(pub(in crate::backend::disk) PathBuf);
 
 impl LoopDevice {
     /// `None`, having said why, where there is none to be had.
-    fn new(image: &Path) -> Option<Self> {
-        let made = Command::new("losetup").args(["--find", "--show"]).arg(image).output();
+    pub(in crate::backend::disk) fn new(image: &Path, sector: u32) -> Option<Self> {
+        let made = Command::new("losetup")
+            .args(["--find", "--show", "--sector-size", &sector.to_string()])
+            .arg(image)
+            .output();
         match made {
             Ok(output) if output.status.success() => {
                 Some(Self(String::from_utf8(output.stdout).unwrap().trim().into()))
@@ -184,7 +190,7 @@ impl Drop for LoopDevice {
 #[test]
 fn a_block_device_is_a_disk_for_one_writer() {
     let image = image(4096);
-    let Some(device) = LoopDevice::new(&image.path) else { return };
+    let Some(device) = LoopDevice::new(&image.path, 512) else { return };
     let disk = open(&device.0, false).unwrap();
     assert_eq!(disk.geometry().size, 4096);
     let mut bytes = [9; 512];
