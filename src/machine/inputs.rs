@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use boot::{Initrd, Kernel};
 use devices::backend::console::Sink;
-use devices::backend::disk::{DiskImage, OpenOptions, RawDisk};
+use devices::backend::disk::{self, DiskImage, OpenOptions};
 use devices::backend::net::Tap;
 
 use super::RunError;
@@ -49,17 +49,17 @@ fn open_disk(disk: &DiskConfig) -> Result<Arc<dyn DiskImage>, RunError> {
         return Err(RunError::Failed(format!("--disk {path}: {option} is not served yet")));
     }
     let options = OpenOptions { read_only: disk.readonly, ..OpenOptions::default() };
-    Ok(Arc::new(RawDisk::open(&disk.path, options).map_err(RunError::Disk)?))
+    let format = disk.format.map(|format| match format {
+        DiskFormat::Raw => disk::Format::Raw,
+        DiskFormat::Qcow2 => disk::Format::Qcow2,
+    });
+    disk::open(&disk.path, format, options).map_err(RunError::Disk)
 }
 
 /// The first option that no part of a disk obeys yet: none is accepted to do
 /// nothing.
 fn unserved(disk: &DiskConfig) -> Option<&'static str> {
-    let options = [
-        (disk.format == Some(DiskFormat::Qcow2), "format=qcow2"),
-        (disk.cache != CacheMode::Writeback, "cache="),
-        (!disk.sparse, "sparse=off"),
-    ];
+    let options = [(disk.cache != CacheMode::Writeback, "cache="), (!disk.sparse, "sparse=off")];
     options.into_iter().find_map(|(is_asked_for, name)| is_asked_for.then_some(name))
 }
 

@@ -9,8 +9,9 @@ use imago::qcow2::Qcow2;
 use imago::raw::Raw;
 use vmm_core::sys::{ImageFile, Stored};
 
-use super::host::{HostFile, Part};
-use super::ordered::Ordered;
+use super::host::HostFile;
+use super::ordered::{Ordered, SyncFile};
+use super::part::Part;
 use super::{BackingError, Header, Qcow2Error};
 use crate::backend::disk::{DiskError, OpenOptions};
 
@@ -18,7 +19,7 @@ use crate::backend::disk::{DiskError, OpenOptions};
 pub(super) const MAX_BACKING_FILES: usize = 16;
 
 /// An image in front of its backing files, as the format's library sees it.
-pub(super) type Access = FormatAccess<Stored<Part>>;
+pub(super) type Access = FormatAccess<Stored<Part<HostFile>>>;
 
 /// The files of an image, the image first and each backing file after the one
 /// that names it.
@@ -129,7 +130,7 @@ impl Layer {
         if self.header.is_none() {
             return Ok(FormatAccess::new(Raw::open_image(file, false)?));
         }
-        let mut image = Qcow2::<Stored<Part>>::open_image(file, false)?;
+        let mut image = Qcow2::<Stored<Part<HostFile>>>::open_image(file, false)?;
         image.set_backing(backing);
         Ok(FormatAccess::new(image))
     }
@@ -142,15 +143,26 @@ impl Layer {
             let access = self.access(backing)?;
             return Ok(Opened { access, header, file, metadata: None });
         }
-        let metadata = Arc::new(Ordered::new(Arc::clone(&file), &header)?);
-        let part = Stored::new(Part::Metadata(Arc::clone(&metadata)));
-        let mut image = Qcow2::<Stored<Part>>::open_image(part, true)?;
-        // The same file, but its data is in no order with the metadata.
-        image.set_data_file(Some(Stored::new(Part::Data(Arc::clone(&file)))));
-        image.set_backing(backing);
-        let access = FormatAccess::new(image);
+        let (access, metadata) = writable(&file, &header, backing)?;
         Ok(Opened { access, header, file, metadata: Some(metadata) })
     }
+}
+
+/// An image in `file` that is written, in front of `backing`, and the file again
+/// as it is used for metadata.
+#[expect(clippy::type_complexity, reason = "it is taken apart at once")]
+pub(super) fn writable<F: SyncFile>(
+    file: &Arc<F>,
+    header: &Header,
+    backing: Option<FormatAccess<Stored<Part<F>>>>,
+) -> io::Result<(FormatAccess<Stored<Part<F>>>, Arc<Ordered<Arc<F>>>)> {
+    let metadata = Arc::new(Ordered::new(Arc::clone(file), header)?);
+    let part = Stored::new(Part::Metadata(Arc::clone(&metadata)));
+    let mut image = Qcow2::<Stored<Part<F>>>::open_image(part, true)?;
+    // The same file, but its data is in no order with the metadata.
+    image.set_data_file(Some(Stored::new(Part::Data(Arc::clone(file)))));
+    image.set_backing(backing);
+    Ok((FormatAccess::new(image), metadata))
 }
 
 fn read_header(file: &Arc<HostFile>) -> io::Result<Result<Header, Qcow2Error>> {

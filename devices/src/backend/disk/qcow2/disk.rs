@@ -8,8 +8,9 @@ use vm_memory::VolatileSlice;
 use vmm_core::sys;
 
 use super::chain::{self, Chain};
-use super::host::{DIRECT_ALIGN, HostFile, Part};
+use super::host::{DIRECT_ALIGN, HostFile};
 use super::ordered::Ordered;
+use super::part::Part;
 use crate::backend::disk::channel::persist;
 use crate::backend::disk::{
     Access, CacheMode, DiskError, DiskImage, Gate, Geometry, OpenOptions, Place, Stable,

@@ -2,12 +2,11 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use vmm_core::sys::{self, ImageFile};
 
-use super::ordered::{Ordered, SyncFile};
+use super::ordered::SyncFile;
 use crate::backend::disk::raw::length;
 use crate::backend::disk::raw::open::{Opened, open};
 use crate::backend::disk::raw::space::Space;
@@ -155,45 +154,6 @@ impl SyncFile for HostFile {
         match self.cache {
             CacheMode::Writeback | CacheMode::Direct => self.cached.sync_data(),
             CacheMode::Unsafe => Ok(()),
-        }
-    }
-}
-
-/// A file as an image format sees it.
-#[derive(Debug)]
-pub(super) enum Part {
-    /// Of an image that is written: its metadata.
-    Metadata(Arc<Ordered<Arc<HostFile>>>),
-    /// All else.
-    Data(Arc<HostFile>),
-}
-
-impl ImageFile for Part {
-    fn size(&self) -> io::Result<u64> {
-        match self {
-            Self::Metadata(file) => file.size(),
-            Self::Data(file) => file.size(),
-        }
-    }
-
-    fn read(&self, to: &mut [u8], offset: u64) -> io::Result<()> {
-        match self {
-            Self::Metadata(file) => file.read(to, offset),
-            Self::Data(file) => file.read(to, offset),
-        }
-    }
-
-    fn write(&self, from: &[u8], offset: u64) -> io::Result<()> {
-        match self {
-            Self::Metadata(file) => file.write(from, offset),
-            Self::Data(file) => file.write(from, offset),
-        }
-    }
-
-    fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
-        match self {
-            Self::Metadata(file) => file.zero(offset, len),
-            Self::Data(file) => file.zero(offset, len),
         }
     }
 }

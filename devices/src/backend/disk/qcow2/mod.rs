@@ -12,6 +12,7 @@ mod error;
 mod header;
 mod host;
 mod ordered;
+mod part;
 mod refcount;
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,4 @@
+mod crash;
 mod header;
 mod model;
 mod refusal;
