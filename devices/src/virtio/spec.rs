@@ -56,6 +56,9 @@ pub mod desc {
 /// `flags` of the available ring: the driver wants no interrupts (§2.7.6).
 pub const AVAIL_F_NO_INTERRUPT: u16 = 1;
 
+/// `flags` of the used ring: the device wants no notifications (§2.7.10).
+pub const USED_F_NO_NOTIFY: u16 = 1;
+
 /// Block device features, requests and answers (§5.2).
 pub mod blk {
     /// `seg_max` is valid.

@@ -51,7 +51,7 @@ enum Change {
 }
 
 impl Change {
-    fn operation(self) -> Operation<'static> {
+    fn operation<'m>(self) -> Operation<'m> {
         match self {
             Self::Discard(Extent { offset, len }) => Operation::Discard { offset, len },
             Self::WriteZeroes(Extent { offset, len }, unmap) => {
@@ -67,7 +67,7 @@ impl Rest {
     }
 
     /// The next operation of the request, if there is one.
-    pub(super) fn next(&mut self) -> Option<Operation<'static>> {
+    pub(super) fn next<'m>(&mut self) -> Option<Operation<'m>> {
         if let Some(change) = self.changes.pop() {
             return Some(change.operation());
         }
@@ -75,8 +75,13 @@ impl Rest {
     }
 }
 
-const REFUSED: Plan<'_> = Plan::Answer(blk::S_IOERR, 0);
-const UNKNOWN: Plan<'_> = Plan::Answer(blk::S_UNSUPP, 0);
+fn refused<'m>() -> Plan<'m> {
+    Plan::Answer(blk::S_IOERR, 0)
+}
+
+fn unknown<'m>() -> Plan<'m> {
+    Plan::Answer(blk::S_UNSUPP, 0)
+}
 
 /// Plans `request`, all of whose fields may be anything.
 pub(super) fn plan<'m>(disk: &Disk, agreed: Agreed, request: Request<'m>) -> Plan<'m> {
@@ -89,24 +94,24 @@ pub(super) fn plan<'m>(disk: &Disk, agreed: Agreed, request: Request<'m>) -> Pla
                 let rest = Rest::new(false, incoming.len());
                 Plan::Do(Operation::Read { to: incoming, offset }, rest)
             }
-            None => REFUSED,
+            None => refused(),
         },
-        Kind::Write if is_read_only => REFUSED,
+        Kind::Write if is_read_only => refused(),
         Kind::Write => match on_disk(disk, sector, &outgoing) {
             Some(_) if outgoing.is_empty() => Plan::Answer(blk::S_OK, 0),
             Some(Extent { offset, .. }) => {
                 let rest = Rest::new(agreed.is_write_through(disk), 0);
                 Plan::Do(Operation::Write { from: outgoing, offset }, rest)
             }
-            None => REFUSED,
+            None => refused(),
         },
         Kind::Flush => Plan::Do(Operation::Flush, Rest::new(false, 0)),
         Kind::GetId => Plan::Answer(blk::S_OK, incoming.copy_from(&disk.id)),
-        Kind::Discard if !agreed.has(blk::F_DISCARD) => UNKNOWN,
-        Kind::WriteZeroes if !agreed.has(blk::F_WRITE_ZEROES) => UNKNOWN,
-        Kind::Discard | Kind::WriteZeroes if is_read_only => REFUSED,
+        Kind::Discard if !agreed.has(blk::F_DISCARD) => unknown(),
+        Kind::WriteZeroes if !agreed.has(blk::F_WRITE_ZEROES) => unknown(),
+        Kind::Discard | Kind::WriteZeroes if is_read_only => refused(),
         Kind::Discard | Kind::WriteZeroes => change(disk, agreed, kind, &outgoing),
-        Kind::Unknown(_) => UNKNOWN,
+        Kind::Unknown(_) => unknown(),
     }
 }
 
@@ -116,12 +121,12 @@ fn on_disk(disk: &Disk, sector: u64, data: &Buffer<'_>) -> Option<Extent> {
 
 /// Plans a request that names parts of the disk: all of them are looked at
 /// before the first is touched.
-fn change(disk: &Disk, agreed: Agreed, kind: Kind, outgoing: &Buffer<'_>) -> Plan<'static> {
-    let Some(segments) = Segment::list(outgoing) else { return REFUSED };
+fn change<'m>(disk: &Disk, agreed: Agreed, kind: Kind, outgoing: &Buffer<'m>) -> Plan<'m> {
+    let Some(segments) = Segment::list(outgoing) else { return refused() };
     // §5.2.6.2: unknown flags, or any for a discard, are not supported.
     let known = if kind == Kind::WriteZeroes { blk::FLAG_UNMAP } else { 0 };
     if segments.iter().any(|segment| segment.flags & !known != 0) {
-        return UNKNOWN;
+        return unknown();
     }
     let max = if kind == Kind::WriteZeroes { MAX_ZEROES_SECTORS } else { MAX_DISCARD_SECTORS };
     let can_unmap = disk.image.geometry().discard_granularity > 0;
@@ -137,7 +142,7 @@ fn change(disk: &Disk, agreed: Agreed, kind: Kind, outgoing: &Buffer<'_>) -> Pla
     };
     // Taken from the back, so the driver's first comes last.
     let Some(mut changes) = segments.iter().rev().map(change).collect::<Option<Vec<_>>>() else {
-        return REFUSED;
+        return refused();
     };
     changes.retain(|change| match change {
         Change::Discard(extent) | Change::WriteZeroes(extent, _) => extent.len > 0,

@@ -1,9 +1,14 @@
+use smallvec::SmallVec;
 use vm_memory::{Bytes, VolatileSlice};
+
+/// How many pieces need no memory of their own: a header or a status with
+/// its data, as in most requests.
+const INLINE: usize = 2;
 
 /// Pieces of guest memory in order, seen as one run of bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Buffer<'m> {
-    pieces: Vec<VolatileSlice<'m>>,
+    pieces: SmallVec<[VolatileSlice<'m>; INLINE]>,
     len: usize,
 }
 
@@ -33,17 +38,21 @@ impl<'m> Buffer<'m> {
 
     /// Cuts off the first `at` bytes and returns them; all if there are fewer.
     pub fn split_front(&mut self, at: usize) -> Self {
+        if at >= self.len {
+            return std::mem::take(self);
+        }
         let mut front = Self::default();
         let mut whole = 0;
-        for piece in &self.pieces {
-            let wanted = at - front.len;
+        // Some piece has more bytes than are wanted: there are more in all.
+        loop {
+            let (piece, wanted) = (self.pieces[whole], at - front.len);
             if piece.len() > wanted {
                 let (head, tail) = piece.split_at(wanted).expect("wanted is less than its length");
                 front.push(head);
                 self.pieces[whole] = tail;
                 break;
             }
-            front.push(*piece);
+            front.push(piece);
             whole += 1;
         }
         self.pieces.drain(..whole);

@@ -1,11 +1,13 @@
 use virtio_queue::desc::split::Descriptor;
-use vm_memory::{Address, Bytes, GuestAddress, GuestMemory};
+use vm_memory::{Address, GuestAddress, GuestMemory, VolatileMemory, VolatileSlice};
 use vmm_core::mem::GuestRam;
 
 use super::Buffer;
+use super::parts::{self, DESC_BYTES};
 use crate::virtio::spec::desc;
 
-const DESC_BYTES: u32 = 16;
+/// The largest indirect table: `next` has 16 bits.
+const TABLE_BYTES: usize = DESC_BYTES * 0xffff;
 
 /// The driver broke a rule of the ring: the device cannot trust it any more
 /// and asks for a reset.
@@ -74,8 +76,7 @@ pub struct Chain<'m> {
 #[derive(Clone, Copy)]
 pub(super) struct Walk<'m> {
     pub(super) mem: &'m GuestRam,
-    pub(super) table: GuestAddress,
-    pub(super) size: u16,
+    pub(super) table: VolatileSlice<'m>,
     /// Descriptors in one chain, the indirect ones included.
     pub(super) limit: u16,
     /// Whether the driver accepted indirect descriptors.
@@ -116,25 +117,27 @@ impl<'m> Walk<'m> {
     }
 
     fn descriptor(&self, index: u16) -> Result<Descriptor, RingError> {
-        if index >= self.size {
-            return Err(RingError::Index { index, size: self.size });
-        }
-        let not_ram = RingError::NotRam { addr: self.table.0, len: DESC_BYTES };
-        let at = self.table.checked_add(u64::from(index) * u64::from(DESC_BYTES));
-        at.and_then(|at| self.mem.read_obj(at).ok()).ok_or(not_ram)
+        let found = self.table.get_ref(DESC_BYTES * usize::from(index));
+        found.map(|place| place.load()).map_err(|_| {
+            let size = u16::try_from(self.table.len() / DESC_BYTES).unwrap_or(u16::MAX);
+            RingError::Index { index, size }
+        })
     }
 
     /// Goes on in the table that `descriptor` points to (VIRTIO 1.2
     /// §2.7.5.3): it ends its own chain, and no table holds another.
     fn enter(&mut self, descriptor: Descriptor) -> Result<(), RingError> {
         let len = descriptor.len();
+        let bytes = usize::try_from(len).map_err(|_| RingError::Indirect)?;
         let ends = descriptor.flags() & desc::NEXT == 0;
-        if !self.indirect || !ends || len == 0 || !len.is_multiple_of(DESC_BYTES) {
+        let is_whole = bytes.is_multiple_of(DESC_BYTES);
+        let is_right = (DESC_BYTES..=TABLE_BYTES).contains(&bytes) && is_whole;
+        if !self.indirect || !ends || !is_right {
             return Err(RingError::Indirect);
         }
+        let addr = descriptor.addr().0;
         self.indirect = false;
-        self.table = descriptor.addr();
-        self.size = u16::try_from(len / DESC_BYTES).map_err(|_| RingError::Indirect)?;
+        self.table = parts::find(self.mem, addr, bytes).ok_or(RingError::NotRam { addr, len })?;
         Ok(())
     }
 }
@@ -148,10 +151,18 @@ fn add<'m>(mem: &'m GuestRam, chain: &mut Chain<'m>, d: Descriptor) -> Result<()
         return Err(RingError::Order);
     };
     let len = usize::try_from(d.len()).map_err(|_| RingError::TooBig)?;
-    for piece in mem.get_slices(d.addr(), len) {
-        to.push(piece.map_err(|_| RingError::NotRam { addr: d.addr().0, len: d.len() })?);
+    if len == 0 {
+        return Ok(());
     }
-    if d.flags() & desc::WRITE != 0 && d.len() > 0 {
+    if let Some(piece) = parts::find(mem, d.addr().0, len) {
+        to.push(piece);
+    } else {
+        // What no region holds whole, neighbours may hold together.
+        for piece in mem.get_slices(d.addr(), len) {
+            to.push(piece.map_err(|_| RingError::NotRam { addr: d.addr().0, len: d.len() })?);
+        }
+    }
+    if d.flags() & desc::WRITE != 0 {
         chain.last_writable = d.addr().checked_add(u64::from(d.len() - 1));
     }
     Ok(())

@@ -6,10 +6,12 @@
 
 mod buffer;
 mod chain;
+mod parts;
 mod ring;
 #[cfg(test)]
 mod tests;
 
 pub use buffer::Buffer;
 pub use chain::{Chain, RingError};
+pub(in crate::virtio) use parts::find;
 pub use ring::Ring;

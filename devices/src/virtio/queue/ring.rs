@@ -2,13 +2,12 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
-use virtio_queue::{Queue, QueueOwnedT, QueueT};
-use vm_memory::{Address, Bytes, GuestAddress};
+use virtio_queue::{Queue, QueueT};
 use vmm_core::mem::GuestRam;
 
 use super::chain::Walk;
-use super::{Chain, RingError};
-use crate::virtio::spec::{AVAIL_F_NO_INTERRUPT, feature};
+use super::{Chain, RingError, parts};
+use crate::virtio::spec::{AVAIL_F_NO_INTERRUPT, USED_F_NO_NOTIFY, feature};
 use crate::virtio::{DeviceIo, Interrupt};
 
 /// A live queue with the memory it lies in and the interrupt it raises.
@@ -19,6 +18,8 @@ pub struct Ring {
     mem: Arc<GuestRam>,
     interrupt: Arc<Interrupt>,
     indirect: bool,
+    /// The available index when it was last read: up to there, chains wait.
+    seen_avail: u16,
     /// Chains used since the driver was last considered.
     added: u16,
     /// Whether the driver broke a rule: nothing more is taken from it.
@@ -35,8 +36,9 @@ impl Ring {
     /// Takes all queues of `io`, in order.
     pub fn all(io: DeviceIo) -> Vec<Self> {
         let indirect = io.features & feature::INDIRECT_DESC != 0;
-        let ring = |(index, queue)| Self {
+        let ring = |(index, queue): (u16, Queue)| Self {
             index,
+            seen_avail: queue.next_avail(),
             queue,
             mem: Arc::clone(&io.mem),
             interrupt: Arc::clone(&io.interrupt),
@@ -76,6 +78,7 @@ impl Ring {
     /// Goes on with `queue`, as from a start; returns the one before.
     pub fn replace_queue(&mut self, queue: Queue) -> Queue {
         (self.added, self.failed) = (0, false);
+        self.seen_avail = queue.next_avail();
         std::mem::replace(&mut self.queue, queue)
     }
 
@@ -88,18 +91,28 @@ impl Ring {
         if self.failed || !self.queue.ready() {
             return Ok(None);
         }
+        let next = self.queue.next_avail();
+        let avail = parts::avail(&self.queue, mem)?;
+        if next == self.seen_avail {
+            self.seen_avail = parts::load(&avail, parts::INDEX, Ordering::Acquire)?;
+        }
+        let waiting = self.seen_avail.wrapping_sub(next);
+        if waiting == 0 {
+            return Ok(None);
+        }
+        if waiting > self.queue.size() {
+            return Err(RingError::AvailIndex);
+        }
+        let entry = parts::avail_entry(&self.queue, next);
+        let head = parts::load(&avail, entry, Ordering::Relaxed)?;
+        self.queue.set_next_avail(next.wrapping_add(1));
         let walk = Walk {
             mem,
-            table: GuestAddress(self.queue.desc_table()),
-            size: self.queue.size(),
+            table: parts::table(&self.queue, mem)?,
             limit: self.queue.max_size(),
             indirect: self.indirect,
         };
-        let mut heads = self.queue.iter(mem).map_err(|e| match e {
-            virtio_queue::Error::InvalidAvailRingIndex => RingError::AvailIndex,
-            _ => RingError::Queue,
-        })?;
-        heads.next().map(|head| walk.chain(head.head_index())).transpose()
+        walk.chain(head).map(Some)
     }
 
     /// Puts the last `count` popped chains back: the next pop finds them
@@ -125,21 +138,18 @@ impl Ring {
     /// # Errors
     /// [`RingError::Queue`] if the used ring cannot be written.
     pub fn add_used(&mut self, chains: &[(u16, usize)]) -> Result<(), RingError> {
+        let used = parts::used(&self.queue, &self.mem)?;
         let mut next = self.queue.next_used();
         for (head, len) in chains {
-            let slot = 4 + 8 * u64::from(next % self.queue.size());
             // A chain of 2³² bytes, all written, is the one that does not fit.
             let len = u32::try_from(*len).unwrap_or(u32::MAX);
-            let entry = [u32::from(*head).to_le(), len.to_le()];
-            self.mem.write_obj(entry, self.used_ring(slot)).map_err(|_| RingError::Queue)?;
+            parts::store_used(&used, parts::used_entry(&self.queue, next), *head, len)?;
             next = next.wrapping_add(1);
             self.added = self.added.wrapping_add(1);
         }
         self.queue.set_next_used(next);
         // The entries must be out before the index that says so.
-        self.mem
-            .store(next.to_le(), self.used_ring(2), Ordering::Release)
-            .map_err(|_| RingError::Queue)
+        parts::store(&used, parts::INDEX, next, Ordering::Release)
     }
 
     /// Interrupts the driver if it wants to know of the chains used since
@@ -154,12 +164,13 @@ impl Ring {
         }
         // The used index must be out before the driver's wish is read.
         fence(Ordering::SeqCst);
+        let avail = parts::avail(&self.queue, &self.mem)?;
         let wanted = if self.queue.event_idx_enabled() {
-            let event = self.load_avail(4 + 2 * u64::from(self.queue.size()))?;
+            let event = parts::load(&avail, parts::used_event(&self.queue), Ordering::Relaxed)?;
             // Whether the index passed `event` with these chains.
             self.queue.next_used().wrapping_sub(event).wrapping_sub(1) < added
         } else {
-            self.load_avail(0)? & AVAIL_F_NO_INTERRUPT == 0
+            parts::load(&avail, parts::FLAGS, Ordering::Relaxed)? & AVAIL_F_NO_INTERRUPT == 0
         };
         if wanted {
             self.interrupt.queue_used(self.index);
@@ -167,26 +178,18 @@ impl Ring {
         Ok(())
     }
 
-    /// An address in the used ring, which was checked to lie in RAM.
-    fn used_ring(&self, offset: u64) -> GuestAddress {
-        GuestAddress(self.queue.used_ring()).unchecked_add(offset)
-    }
-
-    fn load_avail(&self, offset: u64) -> Result<u16, RingError> {
-        let addr = GuestAddress(self.queue.avail_ring()).unchecked_add(offset);
-        let value = self.mem.load(addr, Ordering::Relaxed).map_err(|_| RingError::Queue)?;
-        Ok(u16::from_le(value))
-    }
-
-    /// Tells the driver not to ring while the device looks anyway.
+    /// Tells the driver not to ring while the device looks anyway. With event
+    /// indices that goes without saying: it rings once and then waits for
+    /// [`Ring::unmute`].
     ///
     /// # Errors
     /// [`RingError::Queue`] if the used ring cannot be written.
     pub fn mute(&mut self) -> Result<(), RingError> {
-        if !self.queue.ready() {
+        if !self.queue.ready() || self.queue.event_idx_enabled() {
             return Ok(());
         }
-        self.queue.disable_notification(&*self.mem).map_err(|_| RingError::Queue)
+        let used = parts::used(&self.queue, &self.mem)?;
+        parts::store(&used, parts::FLAGS, USED_F_NO_NOTIFY, Ordering::Relaxed)
     }
 
     /// Tells the driver to ring from now on; true if a chain came meanwhile,
@@ -198,7 +201,17 @@ impl Ring {
         if !self.queue.ready() {
             return Ok(false);
         }
-        self.queue.enable_notification(&*self.mem).map_err(|_| RingError::Queue)
+        let used = parts::used(&self.queue, &self.mem)?;
+        let next = self.queue.next_avail();
+        if self.queue.event_idx_enabled() {
+            parts::store(&used, parts::avail_event(&self.queue), next, Ordering::Relaxed)?;
+        } else {
+            parts::store(&used, parts::FLAGS, 0, Ordering::Relaxed)?;
+        }
+        // The wish must be out before the index is read.
+        fence(Ordering::SeqCst);
+        let avail = parts::avail(&self.queue, &self.mem)?;
+        Ok(parts::load(&avail, parts::INDEX, Ordering::Relaxed)? != next)
     }
 
     /// Answers what the driver made available: `answer` gets each chain and

@@ -1,6 +1,7 @@
 use virtio_queue::{Queue, QueueState};
-use vm_memory::{GuestAddress, GuestMemory};
 use vmm_core::mem::GuestRam;
+
+use crate::virtio::queue::find;
 
 /// The three parts of a split virtqueue (VIRTIO 1.2 §2.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,14 +111,14 @@ impl QueueSetup {
     }
 
     /// VIRTIO 1.2 §2.7: the size is a power of two within the limit, each part
-    /// is aligned and lies in RAM.
+    /// is aligned and lies in one piece of RAM.
     fn fits(&self, mem: &GuestRam) -> bool {
         if !self.size.is_power_of_two() || self.size > u32::from(self.max_size) {
             return false;
         }
         let in_ram = |addr: u64, align: u64, fixed: u32, entry: u32| {
             let len = usize::try_from(fixed + entry * self.size).expect("far below 2^32");
-            addr != 0 && addr.is_multiple_of(align) && mem.check_range(GuestAddress(addr), len)
+            addr != 0 && addr.is_multiple_of(align) && find(mem, addr, len).is_some()
         };
         // Each ring is flags, index, entries and an event index.
         in_ram(self.desc, 16, 0, 16) && in_ram(self.driver, 2, 6, 2) && in_ram(self.device, 4, 6, 8)
