@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use boot::{Initrd, Kernel};
 use devices::backend::console::Sink;
-use devices::backend::disk::{self, DiskImage, OpenOptions};
+use devices::backend::disk::{self, DiskImage, Format, OpenOptions};
 use devices::backend::net::Tap;
 
 use super::RunError;
@@ -44,23 +44,20 @@ impl Inputs {
 }
 
 fn open_disk(disk: &DiskConfig) -> Result<Arc<dyn DiskImage>, RunError> {
-    if let Some(option) = unserved(disk) {
-        let path = disk.path.display();
-        return Err(RunError::Failed(format!("--disk {path}: {option} is not served yet")));
-    }
-    let options = OpenOptions { read_only: disk.readonly, ..OpenOptions::default() };
     let format = disk.format.map(|format| match format {
-        DiskFormat::Raw => disk::Format::Raw,
-        DiskFormat::Qcow2 => disk::Format::Qcow2,
+        DiskFormat::Raw => Format::Raw,
+        DiskFormat::Qcow2 => Format::Qcow2,
     });
+    let options = OpenOptions {
+        read_only: disk.readonly,
+        cache: match disk.cache {
+            CacheMode::Writeback => disk::CacheMode::Writeback,
+            CacheMode::Direct => disk::CacheMode::Direct,
+            CacheMode::Unsafe => disk::CacheMode::Unsafe,
+        },
+        sparse: disk.sparse,
+    };
     disk::open(&disk.path, format, options).map_err(RunError::Disk)
-}
-
-/// The first option that no part of a disk obeys yet: none is accepted to do
-/// nothing.
-fn unserved(disk: &DiskConfig) -> Option<&'static str> {
-    let options = [(disk.cache != CacheMode::Writeback, "cache="), (!disk.sparse, "sparse=off")];
-    options.into_iter().find_map(|(is_asked_for, name)| is_asked_for.then_some(name))
 }
 
 fn open_console(console: &Console) -> Result<Sink, RunError> {

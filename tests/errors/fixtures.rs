@@ -83,6 +83,19 @@ fn disks(place: &Path) {
     fs::set_permissions(place.join("protected.img"), Permissions::from_mode(0o444)).unwrap();
     write(place, "ragged.img", &disk[..1000]);
     write(place, "empty.img", b"");
+    write(place, "raw.qcow2", &disk);
+    write(place, "encrypted.qcow2", &encrypted_qcow2());
+}
+
+/// The header of a qcow2 image of 1 MiB that is encrypted (QEMU's
+/// docs/interop/qcow2.txt).
+fn encrypted_qcow2() -> Vec<u8> {
+    let mut bytes = vec![0; 64 << 10];
+    bytes[..4].copy_from_slice(b"QFI\xfb");
+    for (at, value) in [(4, 2_u32), (20, 16), (28, 1 << 20), (32, 1), (36, 1), (56, 1)] {
+        bytes[at..at + 4].copy_from_slice(&value.to_be_bytes());
+    }
+    bytes
 }
 
 /// `magic` and then nothing but zeros.

@@ -1,7 +1,7 @@
 /* What a disk is told to keep, and when it has said that it does. */
 #include "virtio.h"
 
-enum { WORDS = SECTOR / 8, STRIDE = 4099 };
+enum { WORDS = SECTOR / 8, STRIDE = 1031 };
 
 static uint64_t record[WORDS];
 
@@ -11,7 +11,7 @@ static uint64_t capacity_of(const struct virtio *disk) {
 }
 
 /* Writes records to the first disk without end: record i is a sector that says FIRST + i in all of
-   its words, at sector (FIRST + i) * 4099 of as many as there are, round and round. Each is
+   its words, at sector (FIRST + i) * 1031 of as many as there are, round and round. Each is
    flushed before the guest says `record N` of it. */
 void word_records(const char *arg) {
     static struct virtio disk;
