@@ -143,7 +143,7 @@ fn acpi_tables_are_whole_and_name_every_device() {
     let disk = folder.path().join("disk");
     fs::write(&disk, vec![0; 1 << 20]).unwrap();
     for form in Form::ALL {
-        let guest = Guest::tiny_as(form, &["acpi", "end:poweroff"]).cpus(3);
+        let guest = Guest::tiny_as(form, &["acpi", "end:poweroff"]).cpus(3).transport("mmio");
         let outcome = guest.disk(&disk, ",readonly").run();
         outcome.expect(0, POWERED_OFF);
         let expected = "acpi: FACP\nacpi: APIC\nacpi: DSDT\nacpi: cpus 3\n\

@@ -72,9 +72,17 @@ void apic_on(void) {
     *mmio32(LAPIC + LAPIC_SPURIOUS) = 0x100 | SPURIOUS_VECTOR;
 }
 
-void ioapic_route(uint32_t gsi, bool level, uint8_t vector, void (*handler)(void)) {
+void apic_handle(uint8_t vector, void (*handler)(void)) {
     apic_on();
     handlers[vector] = handler;
+}
+
+uint64_t apic_message_address(void) {
+    return 0xfee00000 | *mmio32(LAPIC + LAPIC_ID) >> 24 << 12;
+}
+
+void ioapic_route(uint32_t gsi, bool level, uint8_t vector, void (*handler)(void)) {
+    apic_handle(vector, handler);
     uint32_t id = *mmio32(LAPIC + LAPIC_ID);
     *mmio32(IO_APIC) = 0x10 + 2 * gsi + 1;
     *mmio32(IO_APIC + 0x10) = id;

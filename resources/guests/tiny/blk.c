@@ -52,8 +52,8 @@ void word_blk(const char *arg) {
     uint64_t capacity;
     (void)arg;
     blk_start(&disk);
-    capacity = *virtio_register(&disk, REG_CONFIG);
-    capacity |= (uint64_t)*virtio_register(&disk, REG_CONFIG + 4) << 32;
+    capacity = virtio_get(&disk, REG_CONFIG);
+    capacity |= (uint64_t)virtio_get(&disk, REG_CONFIG + 4) << 32;
     print("blk: %u sectors%s\n", capacity, disk.features & F_RO ? ", read-only" : "");
     print("blk: id status %u", (uint64_t)blk_request(&disk, BLK_GET_ID, 0, id, 20));
     print(" <%s>\n", id);

@@ -16,10 +16,10 @@ static void rewrite_live_queue(void) {
         REG_QUEUE_SIZE,   REG_QUEUE_DESC,       REG_QUEUE_DESC + 4,   REG_QUEUE_DRIVER,
         REG_QUEUE_DRIVER + 4, REG_QUEUE_DEVICE, REG_QUEUE_DEVICE + 4,
     };
-    *virtio_register(&disk, REG_QUEUE_SEL) = 0;
+    virtio_set(&disk, REG_QUEUE_SEL, 0);
     for (unsigned i = 0; i < sizeof registers / sizeof *registers; i++) {
-        *virtio_register(&disk, registers[i]) = 0;
-        *virtio_register(&disk, registers[i]) = 0xfffffff0;
+        virtio_set(&disk, registers[i], 0);
+        virtio_set(&disk, registers[i], 0xfffffff0);
     }
     good_request("a rewritten queue");
 }
@@ -28,7 +28,7 @@ static void rewrite_live_queue(void) {
 static void overrun_ring(void) {
     disk.queue[0].avail.index += 1000;
     virtio_notify(&disk, 0);
-    while (!(*virtio_register(&disk, REG_STATUS) & STATUS_NEEDS_RESET))
+    while (!(virtio_get(&disk, REG_STATUS) & STATUS_NEEDS_RESET))
         __asm__ volatile("pause");
     print("hostile: the device needs a reset\n");
     blk_start(&disk);
@@ -42,7 +42,7 @@ static void loop_chain(void) {
     disk.queue[0].desc[0].flags = DESC_NEXT;
     disk.queue[0].desc[0].next = 0;
     virtio_notify(&disk, 0);
-    while (!(*virtio_register(&disk, REG_STATUS) & STATUS_NEEDS_RESET))
+    while (!(virtio_get(&disk, REG_STATUS) & STATUS_NEEDS_RESET))
         __asm__ volatile("pause");
     blk_start(&disk);
     good_request("a chain without an end");
@@ -89,7 +89,7 @@ static void point_nowhere(void) {
     static volatile uint8_t status;
     blk_offer(&disk, 0, BLK_IN, 0, (void *)0xfffffffffffff000, SECTOR, &status);
     virtio_notify(&disk, 0);
-    while (!(*virtio_register(&disk, REG_STATUS) & STATUS_NEEDS_RESET) && status == 0xee)
+    while (!(virtio_get(&disk, REG_STATUS) & STATUS_NEEDS_RESET) && status == 0xee)
         __asm__ volatile("pause");
     blk_start(&disk);
     good_request("an address that is not there");

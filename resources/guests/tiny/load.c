@@ -119,7 +119,7 @@ static void start(uint32_t type) {
     next = 0;
     doorbells = 0;
     virtio_ready(&disk);
-    blocks = *virtio_register(&disk, REG_CONFIG) / (BLOCK / SECTOR);
+    blocks = virtio_get(&disk, REG_CONFIG) / (BLOCK / SECTOR);
     if (!blocks)
         fail("the disk is too small");
 }

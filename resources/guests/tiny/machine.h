@@ -28,6 +28,14 @@ static inline uint32_t inl(uint16_t port) {
     return value;
 }
 
+static inline void outw(uint16_t port, uint16_t value) {
+    __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline void outl(uint16_t port, uint32_t value) {
+    __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+}
+
 static inline uint64_t read_tsc(void) {
     uint32_t low, high;
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
@@ -53,6 +61,14 @@ static inline struct cpuid cpuid(uint32_t leaf, uint32_t index) {
 /* Of the compiler and of the processor: device memory is shared with another thread. */
 static inline void barrier(void) {
     __asm__ volatile("lock orl $0, (%%rsp)" : : : "memory", "cc");
+}
+
+static inline volatile uint8_t *mmio8(uint64_t address) {
+    return (volatile uint8_t *)address;
+}
+
+static inline volatile uint16_t *mmio16(uint64_t address) {
+    return (volatile uint16_t *)address;
 }
 
 static inline volatile uint32_t *mmio32(uint64_t address) {

@@ -22,6 +22,8 @@ static const struct word words[] = {
     {"tick", word_tick},       {"blk", word_blk},           {"arp", word_arp},
     {"hostile", word_hostile}, {"probe", word_probe},       {"probemem", word_probemem},
     {"load", word_load},       {"records", word_records},   {"capacity", word_capacity},
+    {"pci", word_pci},         {"pcimove", word_pcimove},   {"intx", word_intx},
+    {"msix", word_msix},
 };
 
 /* The length of the name if `text` is that word, with or without an argument. */

@@ -51,7 +51,7 @@ void word_arp(const char *arg) {
     if (!(net.features & F_MAC))
         fail("the interface has no address");
     for (unsigned i = 0; i < 6; i++)
-        request.from[i] = *(volatile uint8_t *)(net.base + REG_CONFIG + i);
+        request.from[i] = *mmio8(net.config + i);
     print("arp: I am ");
     print_mac(request.from);
 

@@ -6,8 +6,8 @@ enum { WORDS = SECTOR / 8, STRIDE = 1031 };
 static uint64_t record[WORDS];
 
 static uint64_t capacity_of(const struct virtio *disk) {
-    uint64_t low = *virtio_register(disk, REG_CONFIG);
-    return low | (uint64_t)*virtio_register(disk, REG_CONFIG + 4) << 32;
+    uint64_t low = virtio_get(disk, REG_CONFIG);
+    return low | (uint64_t)virtio_get(disk, REG_CONFIG + 4) << 32;
 }
 
 /* Writes records to the first disk without end: record i is a sector that says FIRST + i in all of

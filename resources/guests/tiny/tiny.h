@@ -65,10 +65,26 @@ extern volatile uint32_t interrupts[64]; /* how often each vector came */
 void apic_on(void);
 /* Enters `entry`, which is not a C function, at this vector; ring 3 may ask for it. */
 void apic_trap(uint8_t vector, void (*entry)(void));
+/* Calls `handler` when this vector comes. */
+void apic_handle(uint8_t vector, void (*handler)(void));
+/* Where a message to this processor is written; what is written is the vector. */
+uint64_t apic_message_address(void);
 void ioapic_route(uint32_t gsi, bool level, uint8_t vector, void (*handler)(void));
 void lapic_send(uint8_t id, uint32_t command);
 void wait_for_interrupt(uint8_t vector, uint32_t more_than);
 void word_tick(const char *arg);
+
+/* pci.c: bus 0, by configuration mechanism #1. */
+bool pci_is_there(void);
+uint32_t pci_read(uint8_t slot, uint8_t offset); /* an aligned 4 bytes */
+void pci_write(uint8_t slot, uint8_t offset, uint32_t value);
+uint8_t pci_read8(uint8_t slot, uint8_t offset);
+void pci_write16(uint8_t slot, uint8_t offset, uint16_t value);
+/* The next capability of this id after `after`, or the first after 0; 0 if there is none. */
+uint8_t pci_capability(uint8_t slot, uint8_t id, uint8_t after);
+/* The address that a register holds: of this slot, 0 to 5. */
+uint64_t pci_window(uint8_t slot, unsigned bar);
+void word_pci(const char *arg), word_pcimove(const char *arg);
 
 /* cpu.c */
 void word_cpuid(const char *arg), word_smp(const char *arg);
@@ -82,7 +98,7 @@ void ring3_call(void (*function)(void));
 void word_end(const char *arg), word_exit(const char *arg);
 
 /* blk.c, hostile.c, load.c, net.c */
-void word_load(const char *arg);
+void word_load(const char *arg), word_intx(const char *arg), word_msix(const char *arg);
 void word_records(const char *arg), word_capacity(const char *arg);
 void word_blk(const char *arg), word_hostile(const char *arg), word_arp(const char *arg);
 

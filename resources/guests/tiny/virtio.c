@@ -1,41 +1,53 @@
 #include "virtio.h"
 #include "machine.h"
 
-enum { VECTOR = 0x25 };
-
 volatile uint32_t virtio_used_interrupts, virtio_config_interrupts;
 
-/* Whose interrupts come at VECTOR. */
+/* Whose interrupts come. */
 static struct virtio *active;
 
-static void set(const struct virtio *device, uint32_t offset, uint32_t value) {
-    *virtio_register(device, offset) = value;
+void virtio_set(const struct virtio *device, uint32_t offset, uint32_t value) {
+    if (device->on_pci)
+        virtio_pci_set(device, offset, value);
+    else
+        *mmio32(device->base + offset) = value;
 }
 
-static uint32_t get(const struct virtio *device, uint32_t offset) {
-    return *virtio_register(device, offset);
+uint32_t virtio_get(const struct virtio *device, uint32_t offset) {
+    return device->on_pci ? virtio_pci_get(device, offset) : *mmio32(device->base + offset);
 }
 
 static void set_address(const struct virtio *device, uint32_t offset, volatile void *address) {
-    set(device, offset, (uint64_t)address);
-    set(device, offset + 4, (uint64_t)address >> 32);
+    virtio_set(device, offset, (uint64_t)address);
+    virtio_set(device, offset + 4, (uint64_t)address >> 32);
 }
 
 static void on_interrupt(void) {
-    uint32_t status = get(active, REG_INTERRUPT_STATUS);
+    uint32_t status = virtio_get(active, REG_INTERRUPT_STATUS);
     virtio_used_interrupts += status & 1;
     virtio_config_interrupts += status >> 1 & 1;
-    set(active, REG_INTERRUPT_ACK, status);
+    virtio_set(active, REG_INTERRUPT_ACK, status);
+}
+
+static void on_used(void) {
+    virtio_used_interrupts++;
+}
+
+static void on_change(void) {
+    virtio_config_interrupts++;
 }
 
 void virtio_find(struct virtio *device, uint32_t id) {
     struct acpi_window window;
+    if (virtio_pci_find(device, id))
+        return;
     for (unsigned i = 0; acpi_window(i, &window); i++) {
         device->base = window.base;
-        if (get(device, REG_MAGIC) != 0x74726976 || get(device, REG_VERSION) != 2)
+        if (virtio_get(device, REG_MAGIC) != 0x74726976 || virtio_get(device, REG_VERSION) != 2)
             continue;
-        if (get(device, REG_DEVICE_ID) != id)
+        if (virtio_get(device, REG_DEVICE_ID) != id)
             continue;
+        device->config = window.base + REG_CONFIG;
         device->gsi = window.gsi;
         device->level = window.level;
         return;
@@ -44,8 +56,8 @@ void virtio_find(struct virtio *device, uint32_t id) {
 }
 
 void virtio_reset(struct virtio *device) {
-    set(device, REG_STATUS, 0);
-    while (get(device, REG_STATUS))
+    virtio_set(device, REG_STATUS, 0);
+    while (virtio_get(device, REG_STATUS))
         ;
 }
 
@@ -53,30 +65,32 @@ void virtio_reset(struct virtio *device) {
 static uint64_t negotiate(struct virtio *device, uint64_t wanted) {
     uint64_t features = 0;
     for (uint32_t half = 0; half < 2; half++) {
-        set(device, REG_DEVICE_FEATURES_SEL, half);
-        features |= (uint64_t)get(device, REG_DEVICE_FEATURES) << 32 * half;
+        virtio_set(device, REG_DEVICE_FEATURES_SEL, half);
+        features |= (uint64_t)virtio_get(device, REG_DEVICE_FEATURES) << 32 * half;
     }
     features &= wanted | 1ull << 32;
     for (uint32_t half = 0; half < 2; half++) {
-        set(device, REG_DRIVER_FEATURES_SEL, half);
-        set(device, REG_DRIVER_FEATURES, features >> 32 * half);
+        virtio_set(device, REG_DRIVER_FEATURES_SEL, half);
+        virtio_set(device, REG_DRIVER_FEATURES, features >> 32 * half);
     }
     return features;
 }
 
 unsigned virtio_set_queue(struct virtio *device, unsigned number, unsigned size,
                           volatile void *desc, volatile void *avail, volatile void *used) {
-    set(device, REG_QUEUE_SEL, number);
-    if (get(device, REG_QUEUE_READY))
+    virtio_set(device, REG_QUEUE_SEL, number);
+    if (virtio_get(device, REG_QUEUE_READY))
         fail("a virtio queue is not ready to be set up");
-    if (get(device, REG_QUEUE_SIZE_MAX) < size)
-        return get(device, REG_QUEUE_SIZE_MAX);
-    set(device, REG_QUEUE_SIZE, size);
+    if (virtio_get(device, REG_QUEUE_SIZE_MAX) < size)
+        return virtio_get(device, REG_QUEUE_SIZE_MAX);
+    virtio_set(device, REG_QUEUE_SIZE, size);
     set_address(device, REG_QUEUE_DESC, desc);
     set_address(device, REG_QUEUE_DRIVER, avail);
     set_address(device, REG_QUEUE_DEVICE, used);
-    set(device, REG_QUEUE_READY, 1);
-    if (!get(device, REG_QUEUE_READY))
+    if (device->has_messages)
+        virtio_pci_connect_queue(device, number);
+    virtio_set(device, REG_QUEUE_READY, 1);
+    if (!virtio_get(device, REG_QUEUE_READY))
         fail("a virtio queue is refused");
     return size;
 }
@@ -93,18 +107,22 @@ static void set_up_queue(struct virtio *device, unsigned number) {
 void virtio_begin(struct virtio *device, uint64_t wanted) {
     uint32_t status = STATUS_ACKNOWLEDGE | STATUS_DRIVER;
     virtio_reset(device);
-    set(device, REG_STATUS, STATUS_ACKNOWLEDGE);
-    set(device, REG_STATUS, status);
+    virtio_set(device, REG_STATUS, STATUS_ACKNOWLEDGE);
+    virtio_set(device, REG_STATUS, status);
     device->features = negotiate(device, wanted);
-    set(device, REG_STATUS, status |= STATUS_FEATURES_OK);
-    if (get(device, REG_STATUS) != status)
+    virtio_set(device, REG_STATUS, status |= STATUS_FEATURES_OK);
+    if (virtio_get(device, REG_STATUS) != status)
         fail("virtio features are refused");
     active = device;
-    ioapic_route(device->gsi, device->level, VECTOR, on_interrupt);
+    device->has_messages = device->on_pci && !virtio_by_pin;
+    if (device->has_messages)
+        virtio_pci_use_messages(device, on_used, on_change);
+    else
+        ioapic_route(device->gsi, device->level, USED_VECTOR, on_interrupt);
 }
 
 void virtio_ready(struct virtio *device) {
-    set(device, REG_STATUS, get(device, REG_STATUS) | STATUS_DRIVER_OK);
+    virtio_set(device, REG_STATUS, virtio_get(device, REG_STATUS) | STATUS_DRIVER_OK);
 }
 
 void virtio_start(struct virtio *device, uint64_t wanted, unsigned queues) {
@@ -129,25 +147,26 @@ void virtio_offer(struct queue *queue, uint16_t first, const struct piece *piece
 }
 
 void virtio_notify(struct virtio *device, unsigned queue) {
-    set(device, REG_QUEUE_NOTIFY, queue);
+    virtio_set(device, REG_QUEUE_NOTIFY, queue);
 }
 
 uint32_t virtio_wait(struct virtio *device, unsigned number) {
     struct queue *queue = &device->queue[number];
     __asm__ volatile("cli");
     while (queue->used.index == queue->seen)
-        wait_for_interrupt(VECTOR, interrupts[VECTOR]);
+        wait_for_interrupt(USED_VECTOR, interrupts[USED_VECTOR]);
     return queue->used.ring[queue->seen++ % QUEUE_SIZE].length;
 }
 
 void virtio_wait_for_interrupt(uint32_t more_than) {
     __asm__ volatile("cli");
     while (virtio_used_interrupts == more_than)
-        wait_for_interrupt(VECTOR, interrupts[VECTOR]);
+        wait_for_interrupt(USED_VECTOR, interrupts[USED_VECTOR]);
 }
 
 void virtio_wait_for_change(uint32_t more_than) {
+    uint8_t vector = active->has_messages ? CHANGE_VECTOR : USED_VECTOR;
     __asm__ volatile("cli");
     while (virtio_config_interrupts == more_than)
-        wait_for_interrupt(VECTOR, interrupts[VECTOR]);
+        wait_for_interrupt(vector, interrupts[vector]);
 }

@@ -1,4 +1,5 @@
-/* A driver's half of virtio over MMIO (VIRTIO 1.2 §2.7, §4.2), for one device at a time. */
+/* A driver's half of virtio over MMIO and PCI (VIRTIO 1.2 §2.7, §4.1, §4.2), for one device at a
+   time. */
 #ifndef VIRTIO_H
 #define VIRTIO_H
 
@@ -17,7 +18,7 @@ enum {
     DESC_WRITE = 2,
     DESC_INDIRECT = 4,
 
-    /* Register offsets. */
+    /* Register offsets; on PCI they stand for the fields of the same meaning. */
     REG_MAGIC = 0x00,
     REG_VERSION = 0x04,
     REG_DEVICE_ID = 0x08,
@@ -65,7 +66,13 @@ struct queue {
 };
 
 struct virtio {
-    uint64_t base;
+    uint64_t base;   /* of the registers, or the common configuration */
+    uint64_t config; /* of the configuration space */
+    bool on_pci, has_messages;
+    uint8_t slot;
+    uint64_t isr, notify; /* on PCI */
+    uint32_t notify_stride;
+    uint64_t table, pending; /* of its messages */
     uint64_t features; /* as agreed */
     uint32_t gsi;
     bool level;
@@ -102,9 +109,25 @@ void virtio_wait_for_change(uint32_t more_than);
 /* How many interrupts for used buffers and for changes of the configuration came. */
 extern volatile uint32_t virtio_used_interrupts, virtio_config_interrupts;
 
-static inline volatile uint32_t *virtio_register(const struct virtio *device, uint32_t offset) {
-    return (volatile uint32_t *)(device->base + offset);
-}
+uint32_t virtio_get(const struct virtio *device, uint32_t offset);
+void virtio_set(const struct virtio *device, uint32_t offset, uint32_t value);
+
+/* virtio_pci.c */
+enum {
+    /* Where messages arrive: of used buffers, and of changes of the configuration. */
+    USED_VECTOR = 0x25,
+    CHANGE_VECTOR = 0x26,
+    USED_ENTRY = 1,
+    CHANGE_ENTRY = 0,
+};
+extern bool virtio_by_pin; /* interrupts come by the pin, not as messages */
+bool virtio_pci_find(struct virtio *device, uint32_t id);
+uint32_t virtio_pci_get(const struct virtio *device, uint32_t offset);
+void virtio_pci_set(const struct virtio *device, uint32_t offset, uint32_t value);
+/* Has the function send messages, `used` and `changed` being called when they come. */
+void virtio_pci_use_messages(struct virtio *device, void (*used)(void), void (*changed)(void));
+/* Has queue `number`, which is selected, send the message of used buffers. */
+void virtio_pci_connect_queue(const struct virtio *device, unsigned number);
 
 /* Block requests, for the words `blk` and `hostile`. */
 enum { BLK_IN = 0, BLK_OUT = 1, BLK_FLUSH = 4, BLK_GET_ID = 8, SECTOR = 512 };

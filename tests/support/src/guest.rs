@@ -9,9 +9,12 @@ use tempfile::TempDir;
 
 use crate::capture::Capture;
 use crate::image::{Form, tiny};
-use crate::initramfs;
+use crate::initramfs::{self, Contents};
 use crate::running::{Outcome, Running};
 use crate::terminal::Terminal;
+
+/// How a guest can reach its devices.
+pub const TRANSPORTS: [&str; 2] = ["mmio", "pci"];
 
 /// Longer than anything takes on the slowest machine, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -92,9 +95,21 @@ impl Guest {
     /// # Panics
     /// As [`linux`](Self::linux), or if a module cannot be unpacked.
     pub fn linux_with_modules(kernel: &Path, modules: &[PathBuf], init: &str) -> Self {
+        Self::linux_with(kernel, &Contents { modules, ..Contents::default() }, init)
+    }
+
+    /// A Linux guest that has these programs of the host, by name.
+    ///
+    /// # Panics
+    /// As [`linux`](Self::linux), or if the host has no such program.
+    pub fn linux_with_programs(kernel: &Path, programs: &[&str], init: &str) -> Self {
+        Self::linux_with(kernel, &Contents { programs, ..Contents::default() }, init)
+    }
+
+    fn linux_with(kernel: &Path, contents: &Contents, init: &str) -> Self {
         let files = tempfile::tempdir().expect("a temporary folder");
         let initrd = files.path().join("initrd");
-        initramfs::write(&initrd, modules, init);
+        initramfs::write(&initrd, contents, init);
         let mut guest = Self::with_kernel(kernel).initrd(&initrd);
         guest.files = Some(files);
         guest.patience = LINUX_PATIENCE;
@@ -144,6 +159,12 @@ impl Guest {
     #[must_use]
     pub fn tap(self, name: &str) -> Self {
         self.arg("--net").arg(format!("tap={name}"))
+    }
+
+    /// With its devices behind this transport: one of [`TRANSPORTS`].
+    #[must_use]
+    pub fn transport(self, name: &str) -> Self {
+        self.arg("--transport").arg(name)
     }
 
     /// Sets a variable of Kiln's environment.

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::env;
 use std::fs::{self, File};
 use std::io::{BufWriter, Cursor, Write};
@@ -46,10 +47,19 @@ fn from_runner(variable: &str) -> PathBuf {
     value.unwrap_or_else(|| panic!("{variable} is not set: run this by `cargo test`")).into()
 }
 
-/// Writes an initramfs with busybox, the modules and the script `init`.
-pub(crate) fn write(path: &Path, modules: &[PathBuf], init: &str) {
+/// What an initramfs has besides busybox.
+#[derive(Default)]
+pub(crate) struct Contents<'a> {
+    /// Kernel modules, `.ko.xz` files, unpacked to /modules.
+    pub modules: &'a [PathBuf],
+    /// Programs of the host, by name, with the libraries they need.
+    pub programs: &'a [&'a str],
+}
+
+/// Writes an initramfs with busybox, `contents` and the script `init`.
+pub(crate) fn write(path: &Path, contents: &Contents, init: &str) {
     let file = File::create(path).expect("a temporary file can be made");
-    let mut archive = Archive { out: BufWriter::new(file), inode: 1 };
+    let mut archive = Archive { out: BufWriter::new(file), inode: 1, added: HashSet::new() };
     for folder in ["bin", "dev", "proc", "sys", "tmp", "mnt", "modules"] {
         archive.add(folder, DIRECTORY, &[]);
     }
@@ -57,12 +67,30 @@ pub(crate) fn write(path: &Path, modules: &[PathBuf], init: &str) {
     let busybox = fs::read(busybox()).expect("busybox can be read");
     archive.add("bin/busybox", PROGRAM, &busybox);
     archive.add("bin/sh", LINK, b"busybox");
-    for module in modules {
+    for program in contents.programs {
+        archive.add_program(program);
+    }
+    for module in contents.modules {
         let name = module.file_stem().expect("a module has a name").to_string_lossy();
         archive.add(&format!("modules/{name}"), PROGRAM, &unpack(module));
     }
     archive.add("init", PROGRAM, format!("{PROLOGUE}{init}\n").as_bytes());
     trailer(archive.out).and_then(|mut out| out.flush()).expect("a temporary file can be written");
+}
+
+/// Where the host has a program.
+fn find(program: &str) -> PathBuf {
+    let folders = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"].map(Path::new);
+    let found = folders.iter().map(|folder| folder.join(program)).find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("the host has no program {program}"))
+}
+
+/// The libraries that a program is linked with, the loader among them.
+fn libraries(program: &Path) -> Vec<PathBuf> {
+    let output = Command::new("ldd").arg(program).output().expect("ldd can be run");
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    let paths = lines.split_whitespace().filter(|word| word.starts_with('/'));
+    paths.map(PathBuf::from).collect()
 }
 
 fn unpack(module: &Path) -> Vec<u8> {
@@ -75,9 +103,37 @@ fn unpack(module: &Path) -> Vec<u8> {
 struct Archive {
     out: BufWriter<File>,
     inode: u32,
+    /// Folders and libraries that are there.
+    added: HashSet<PathBuf>,
 }
 
 impl Archive {
+    /// A program of the host at `/bin`, its libraries where it looks for them.
+    fn add_program(&mut self, name: &str) {
+        let path = find(name);
+        for library in libraries(&path) {
+            if self.added.insert(library.clone()) {
+                self.add_parents(&library);
+                let bytes = fs::read(&library).expect("a library can be read");
+                let place = library.to_string_lossy();
+                self.add(place.trim_start_matches('/'), PROGRAM, &bytes);
+            }
+        }
+        let bytes = fs::read(&path).expect("a program can be read");
+        self.add(&format!("bin/{name}"), PROGRAM, &bytes);
+    }
+
+    fn add_parents(&mut self, path: &Path) {
+        let mut parents: Vec<_> = path.ancestors().skip(1).collect();
+        parents.pop();
+        for folder in parents.into_iter().rev() {
+            if self.added.insert(folder.to_owned()) {
+                let place = folder.to_string_lossy();
+                self.add(place.trim_start_matches('/'), DIRECTORY, &[]);
+            }
+        }
+    }
+
     fn add(&mut self, name: &str, mode: u32, bytes: &[u8]) {
         let entry = NewcBuilder::new(name).mode(mode).ino(self.inode).nlink(1);
         self.finish(entry, bytes);

@@ -16,7 +16,7 @@ mod tap;
 mod terminal;
 mod watch;
 
-pub use guest::{Guest, kiln};
+pub use guest::{Guest, TRANSPORTS, kiln};
 pub use image::Form;
 pub use initramfs::{busybox, kernel};
 pub use lab::patiently;
