@@ -10,7 +10,7 @@ mod registers;
 mod rings;
 mod subject;
 
-use subject::{BlkSubject, NetSubject};
+use subject::{BlkSubject, NetSubject, ThreadedBlkSubject};
 
 /// Makes a test of each rule, on every device and transport, PCI with its pin
 /// and with MSI-X.
@@ -22,6 +22,8 @@ macro_rules! every {
             $module::$rule::<BlkSubject, MmioRegisters>();
             $module::$rule::<BlkSubject, PciRegisters<false>>();
             $module::$rule::<BlkSubject, PciRegisters<true>>();
+            $module::$rule::<ThreadedBlkSubject, MmioRegisters>();
+            $module::$rule::<ThreadedBlkSubject, PciRegisters<true>>();
             $module::$rule::<NetSubject, MmioRegisters>();
             $module::$rule::<NetSubject, PciRegisters<false>>();
             $module::$rule::<NetSubject, PciRegisters<true>>();

@@ -6,7 +6,7 @@ use devices::virtio::spec::feature;
 use devices::virtio::testing::{DriverQueue, Guest, Registers, TestDoorbells, Wiring};
 use devices::virtio::transport::RingPart;
 
-use crate::subject::{ALL, Subject, assert_usable, new};
+use crate::subject::{ALL, Subject, assert_usable, eventually, new};
 
 /// Where queues lie after they were reset.
 const ELSEWHERE: u64 = 0x28_0000;
@@ -47,7 +47,7 @@ pub(crate) fn the_reset_of_a_queue_leaves_the_others_alone<S: Subject, R: Regist
         guest.regs.reset_queue(queue);
         guest.queues[served].add(&guest.mem, &request);
         guest.kick(S::SERVED);
-        assert!(guest.used(served).is_some());
+        assert!(eventually(&mut guest, |guest| guest.used(served)).is_some());
         assert!(guest.regs.is_queue_ready(S::SERVED));
         // The registers of those that run are still frozen.
         guest.regs.set_queue_part(S::SERVED, RingPart::Desc, ELSEWHERE);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use devices::virtio::spec::{desc, feature};
 use devices::virtio::testing::{DriverQueue, Guest, Registers, Segment, SharedLoop};
@@ -11,7 +10,7 @@ use vm_memory::{Bytes, GuestAddress};
 use vmm_core::mem::GuestRam;
 
 use crate::rings::numbers;
-use crate::subject::{ALL, Subject, assert_usable, new};
+use crate::subject::{ALL, PATIENCE, Subject, assert_usable, new};
 
 /// A thread that runs an event loop until it is dropped.
 struct LoopThread {
@@ -129,9 +128,6 @@ pub(crate) fn a_driver_may_rewrite_everything_at_any_time<S: Subject, R: Registe
         assert_usable(&mut subject, &mut guest);
     }
 }
-
-/// Longer than any machine takes; only a lost notification takes for ever.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Drives the device by the rules of notification suppression: a kick that
 /// was not wanted is not made, an interrupt that was not asked for not awaited.

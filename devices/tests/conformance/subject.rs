@@ -2,6 +2,8 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use devices::backend::disk::MemoryDisk;
 use devices::backend::net::SocketNet;
@@ -9,12 +11,36 @@ use devices::virtio::VirtioDevice;
 use devices::virtio::blk::{Blk, DiskOptions};
 use devices::virtio::net::Net;
 use devices::virtio::testing::{Guest, Registers, Segment, read_only, write_only};
+use vmm_core::event::RequestSender;
 
 /// Where good requests lie in memory.
 pub(crate) const GOOD: u64 = 0x30_0000;
 
 /// All features that there are, for drivers that take what is on offer.
 pub(crate) const ALL: u64 = u64::MAX;
+
+/// Longer than any machine takes; only what never happens takes for ever.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What `look` finds; waits for it, for a device may have threads of its own.
+pub(crate) fn eventually<R: Registers, T>(
+    guest: &mut Guest<R>,
+    mut look: impl FnMut(&mut Guest<R>) -> Option<T>,
+) -> Option<T> {
+    let start = Instant::now();
+    loop {
+        let found = look(guest);
+        if found.is_some() || start.elapsed() > PATIENCE {
+            return found;
+        }
+        thread::yield_now();
+    }
+}
+
+/// Whether the device asks for a reset, sooner or later.
+pub(crate) fn asks_for_reset<R: Registers>(guest: &mut Guest<R>) -> bool {
+    eventually(guest, |guest| guest.is_reset_needed().then_some(())).is_some()
+}
 
 /// A device and what surrounds it.
 pub(crate) trait Subject: Sized {
@@ -50,7 +76,45 @@ pub(crate) fn assert_usable<S: Subject, R: Registers>(subject: &mut S, guest: &m
     subject.work(guest);
 }
 
+/// A disk with one queue, which the event loop serves.
 pub(crate) struct BlkSubject;
+
+/// A disk with two queues, each with a thread.
+pub(crate) struct ThreadedBlkSubject(RequestSender);
+
+impl Drop for ThreadedBlkSubject {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            assert_eq!(self.0.first(), None, "a thread failed");
+        }
+    }
+}
+
+fn disk() -> Arc<MemoryDisk> {
+    Arc::new(MemoryDisk::new(vec![0; 64 * 512], false))
+}
+
+fn read_request<R: Registers>(guest: &Guest<R>) -> Vec<Segment> {
+    guest.write(GOOD, &[0; 16]);
+    vec![read_only(GOOD, 16), write_only(GOOD + 0x1000, 513)]
+}
+
+/// Writes a sector through `queue` and reads it back, twice.
+fn write_and_read<R: Registers>(guest: &mut Guest<R>, queue: u32) {
+    for byte in [0x5a, 0xa5] {
+        let mut write = [&[1_u8][..], &[0; 15], &[byte; 512]].concat();
+        write[8] = 7;
+        guest.write(GOOD, &write);
+        let segments = [read_only(GOOD, 528), write_only(GOOD + 0x1000, 1)];
+        assert_eq!(run(guest, queue, &segments), 1);
+        assert_eq!(guest.read(GOOD + 0x1000, 1), [0]);
+        write[0] = 0;
+        guest.write(GOOD, &write);
+        let segments = [read_only(GOOD, 16), write_only(GOOD + 0x1000, 513)];
+        assert_eq!(run(guest, queue, &segments), 513);
+        assert_eq!(guest.read(GOOD + 0x1000, 512), [byte; 512]);
+    }
+}
 
 impl Subject for BlkSubject {
     type Device = Blk;
@@ -59,8 +123,7 @@ impl Subject for BlkSubject {
     const SERVED: u32 = 0;
 
     fn new() -> (Self, Blk) {
-        let disk = MemoryDisk::new(vec![0; 64 * 512], false);
-        let device = Blk::on_loop(Arc::new(disk), &DiskOptions::default());
+        let device = Blk::on_loop(disk(), &DiskOptions::default());
         (Self, device.expect("the host has descriptors"))
     }
 
@@ -69,24 +132,39 @@ impl Subject for BlkSubject {
     }
 
     fn request<R: Registers>(&self, guest: &Guest<R>) -> Vec<Segment> {
-        guest.write(GOOD, &[0; 16]);
-        vec![read_only(GOOD, 16), write_only(GOOD + 0x1000, 513)]
+        read_request(guest)
     }
 
     fn work<R: Registers>(&mut self, guest: &mut Guest<R>) {
-        for byte in [0x5a, 0xa5] {
-            let mut write = [&[1_u8][..], &[0; 15], &[byte; 512]].concat();
-            write[8] = 7;
-            guest.write(GOOD, &write);
-            let segments = [read_only(GOOD, 528), write_only(GOOD + 0x1000, 1)];
-            assert_eq!(run(guest, 0, &segments), 1);
-            assert_eq!(guest.read(GOOD + 0x1000, 1), [0]);
-            write[0] = 0;
-            guest.write(GOOD, &write);
-            let segments = [read_only(GOOD, 16), write_only(GOOD + 0x1000, 513)];
-            assert_eq!(run(guest, 0, &segments), 513);
-            assert_eq!(guest.read(GOOD + 0x1000, 512), [byte; 512]);
-        }
+        write_and_read(guest, 0);
+    }
+}
+
+impl Subject for ThreadedBlkSubject {
+    type Device = Blk;
+
+    const QUEUES: u32 = 2;
+    const SERVED: u32 = 1;
+
+    fn new() -> (Self, Blk) {
+        let requests = RequestSender::new().expect("the host has descriptors");
+        let queues = 2.try_into().expect("not zero");
+        let options = DiskOptions { queues, ..DiskOptions::default() };
+        let device = Blk::new(disk(), &options, "blk0", &requests);
+        (Self(requests), device.expect("the host has threads"))
+    }
+
+    fn poke<R: Registers>(&mut self, guest: &mut Guest<R>, queue: u32) {
+        guest.kick(queue);
+    }
+
+    fn request<R: Registers>(&self, guest: &Guest<R>) -> Vec<Segment> {
+        read_request(guest)
+    }
+
+    fn work<R: Registers>(&mut self, guest: &mut Guest<R>) {
+        write_and_read(guest, 0);
+        write_and_read(guest, 1);
     }
 }
 
@@ -95,7 +173,8 @@ fn run<R: Registers>(guest: &mut Guest<R>, queue: u32, segments: &[Segment]) -> 
     let index = usize::try_from(queue).expect("a small number");
     let head = guest.queues[index].add(&guest.mem, segments);
     guest.kick(queue);
-    let (id, len) = guest.used(index).expect("a good request is answered");
+    let used = eventually(guest, |guest| guest.used(index));
+    let (id, len) = used.expect("a good request is answered");
     assert_eq!(id, u32::from(head));
     len
 }
