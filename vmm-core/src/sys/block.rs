@@ -78,6 +78,19 @@ pub fn discard_blocks(device: impl AsFd, offset: u64, len: u64) -> io::Result<()
     check(unsafe { libc::ioctl(device.as_fd().as_raw_fd(), BLKDISCARD, range.as_ptr()) })
 }
 
+/// Whether reads of `file` can be tried without blocking: if not, io_uring
+/// hands each to a thread of its own.
+pub fn tries_reads(file: impl AsFd) -> bool {
+    let mut byte = 0_u8;
+    let iovec = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    // SAFETY: the one iovec is one byte of ours, exclusively borrowed until the
+    // call returns.
+    let result = unsafe {
+        libc::preadv2(file.as_fd().as_raw_fd(), &raw const iovec, 1, 0, libc::RWF_NOWAIT)
+    };
+    result >= 0 || io::Error::last_os_error().raw_os_error() != Some(libc::EOPNOTSUPP)
+}
+
 fn check(result: libc::c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

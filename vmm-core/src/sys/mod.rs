@@ -15,7 +15,7 @@ mod thread_clock;
 pub mod uring;
 
 pub use block::{
-    DirectAlign, direct_align, discard_blocks, logical_block_size, physical_block_size,
+    DirectAlign, direct_align, discard_blocks, logical_block_size, physical_block_size, tries_reads,
 };
 pub use iovec::{read_at, read_once, write_at, write_once};
 pub use poll::{wait_woken, wait_writable};

@@ -181,6 +181,42 @@ impl Uring {
         self.queue(slot, Direction::FromMemory, entry)
     }
 
+    /// Does a read as [`Uring::read`] would queue it, at once; returns how many
+    /// bytes came, 0 at the end. The slot's memory has advanced by as many.
+    ///
+    /// # Errors
+    /// What `preadv` said, if it was not that it was interrupted.
+    ///
+    /// # Panics
+    /// If the slot has something in flight.
+    pub fn read_now(
+        &mut self,
+        slot: u16,
+        file: impl AsFd,
+        offset: u64,
+        most: usize,
+    ) -> io::Result<usize> {
+        self.slots[usize::from(slot)].read_now(&self.ram, file.as_fd(), offset, most)
+    }
+
+    /// Does a write as [`Uring::write`] would queue it, at once; returns how
+    /// many bytes went. The slot's memory has advanced by as many.
+    ///
+    /// # Errors
+    /// What `pwritev` said, if it was not that it was interrupted.
+    ///
+    /// # Panics
+    /// If the slot has something in flight.
+    pub fn write_now(
+        &mut self,
+        slot: u16,
+        file: impl AsFd,
+        offset: u64,
+        most: usize,
+    ) -> io::Result<usize> {
+        self.slots[usize::from(slot)].write_now(file.as_fd(), offset, most)
+    }
+
     /// Queues one `fdatasync` of `file`.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use libc::iovec;
 use vm_memory::bitmap::Bitmap;
@@ -105,6 +106,50 @@ impl Slot {
         }
     }
 
+    pub(super) fn read_now(
+        &mut self,
+        ram: &GuestRam,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        most: usize,
+    ) -> io::Result<usize> {
+        let target = self.target(most);
+        let moved = at_once(offset, |at| match target {
+            // SAFETY: `load` checked that the target lies in guest memory,
+            // which the ring keeps mapped; the call ends before it returns.
+            Target::One(base, len) => unsafe {
+                libc::pread(file.as_raw_fd(), base.cast(), bytes(len), at)
+            },
+            // SAFETY: as above; the slot does not change the iovecs meanwhile.
+            Target::Many(iovecs, n) => unsafe {
+                libc::preadv(file.as_raw_fd(), iovecs, pieces(n), at)
+            },
+        })?;
+        self.dirty(ram, moved);
+        Ok(moved)
+    }
+
+    pub(super) fn write_now(
+        &mut self,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        most: usize,
+    ) -> io::Result<usize> {
+        let target = self.target(most);
+        let moved = at_once(offset, |at| match target {
+            // SAFETY: as in `read_now`; the kernel only reads.
+            Target::One(base, len) => unsafe {
+                libc::pwrite(file.as_raw_fd(), base.cast(), bytes(len), at)
+            },
+            // SAFETY: as in `read_now`; the kernel only reads.
+            Target::Many(iovecs, n) => unsafe {
+                libc::pwritev(file.as_raw_fd(), iovecs, pieces(n), at)
+            },
+        })?;
+        self.advance(moved);
+        Ok(moved)
+    }
+
     fn fill_front(&mut self, mut room: usize) {
         self.front.clear();
         for iovec in self.iovecs[self.first..].iter().take(MAX_PIECES) {
@@ -184,6 +229,30 @@ fn region(
 fn slice(ram: &GuestRam, base: *mut u8, len: usize) -> VolatileSlice<'_> {
     let found = region(ram, base, len).and_then(|(region, at)| region.get_slice(at, len).ok());
     found.expect("checked when it was loaded")
+}
+
+/// Calls until it is not interrupted.
+fn at_once(offset: u64, call: impl Fn(libc::off_t) -> libc::ssize_t) -> io::Result<usize> {
+    let offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    loop {
+        match usize::try_from(call(offset)) {
+            Ok(moved) => return Ok(moved),
+            Err(_) => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+fn bytes(len: u32) -> usize {
+    usize::try_from(len).expect("a usize has 64 bits here")
+}
+
+fn pieces(count: u32) -> libc::c_int {
+    libc::c_int::try_from(count).expect("at most MAX_PIECES")
 }
 
 fn length(len: usize) -> u32 {

@@ -1,6 +1,8 @@
 //! Ways of a queue to a disk image.
 
+mod files;
 mod immediate;
+mod pace;
 mod sync;
 #[cfg(test)]
 mod tests;

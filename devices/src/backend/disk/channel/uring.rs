@@ -1,14 +1,15 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Instant;
 
 use vm_memory::{Bytes, VolatileSlice};
 use vmm_core::mem::GuestRam;
-use vmm_core::sys::uring::{Completion, FileId, Uring};
+use vmm_core::sys::uring::{Completion, Uring};
 use vmm_sys_util::eventfd::EventFd;
 
+use super::files::Files;
+use super::pace::{Pace, Work};
 use super::{Channel, Ended, Operation, immediate};
 use crate::backend::disk::{Access, DiskImage, Inside, Place, Stable};
 use crate::virtio::queue::Buffer;
@@ -24,7 +25,8 @@ pub(super) struct UringChannel {
     /// Held while anything is in flight, if the image has a gate.
     inside: Option<Inside>,
     image: Arc<dyn DiskImage>,
-    files: Vec<(RawFd, FileId)>,
+    files: Files,
+    pace: Pace,
     /// By slot; `None` is free.
     operations: Vec<Option<Running>>,
     free: Vec<u16>,
@@ -81,7 +83,8 @@ impl UringChannel {
             ring: Uring::new(ram, depth)?,
             inside: None,
             image,
-            files: Vec::new(),
+            files: Files::default(),
+            pace: Pace::default(),
             operations: (0..depth).map(|_| None).collect(),
             free: (0..depth).rev().collect(),
             ready: VecDeque::new(),
@@ -138,10 +141,10 @@ impl UringChannel {
             }
             match self.step(slot) {
                 Ok(Step::Queued) => return,
-                Ok(Step::Moved(moved)) => self.moved(slot, moved),
+                Ok(Step::Moved(moved)) => self.shift(slot, moved),
                 Ok(Step::Done) => return self.finish(slot, Ok(())),
                 Ok(Step::Alone { len }) => match self.alone(slot, len) {
-                    Ok(moved) => self.moved(slot, moved),
+                    Ok(moved) => self.shift(slot, moved),
                     Err(error) => return self.finish(slot, Err(error)),
                 },
                 Err(error) => return self.finish(slot, Err(error)),
@@ -150,11 +153,11 @@ impl UringChannel {
     }
 
     fn step(&mut self, slot: u16) -> io::Result<Step> {
-        let Self { image, ring, files, operations, .. } = self;
+        let Self { image, ring, files, pace, operations, .. } = self;
         let running = operations[usize::from(slot)].as_mut().expect("it has not ended");
         let is_refused = std::mem::take(&mut running.is_refused);
         let Kind::Transfer { access, offset: at } = running.kind else {
-            return sync(&**image, ring, files, slot, is_refused);
+            return self.step_flush(slot, is_refused);
         };
         if ring.left(slot) == 0 {
             return Ok(Step::Done);
@@ -164,33 +167,49 @@ impl UringChannel {
         let len = usize::try_from(len).map_err(io::Error::other)?;
         match place {
             Place::File { file, offset } => {
-                let align =
-                    usize::try_from(image.geometry().memory_align).map_err(io::Error::other)?;
-                let id = register(ring, files, file);
-                if let (Ok(id), false) = (id, is_refused)
-                    && (align == 1 || ring.is_aligned(slot, align))
-                {
-                    match access {
-                        Access::Read => ring.read(slot, id, offset, len)?,
-                        Access::Write => ring.write(slot, id, offset, len)?,
+                let align = image.geometry().memory_align;
+                if ring.is_aligned(slot, usize::try_from(align).map_err(io::Error::other)?) {
+                    if let (Ok(known), false) = (files.known(ring, file), is_refused)
+                        && !pace.is_solitary()
+                        && !(known.blocks(access, align > 1) && pace.is_at_once(Work::Transfer))
+                    {
+                        match access {
+                            Access::Read => ring.read(slot, known.id, offset, len)?,
+                            Access::Write => ring.write(slot, known.id, offset, len)?,
+                        }
+                        return Ok(Step::Queued);
                     }
-                    return Ok(Step::Queued);
+                    let moved = pace.measure(Work::Transfer, || match access {
+                        Access::Read => ring.read_now(slot, file, offset, len),
+                        Access::Write => ring.write_now(slot, file, offset, len),
+                    });
+                    return moved.and_then(some).map(Step::Moved);
                 }
             }
             Place::Zeros if access == Access::Read => {
                 ring.pieces(slot, len).iter().try_for_each(fill_with_zeros)?;
+                ring.advance(slot, len);
                 return Ok(Step::Moved(len));
             }
             Place::Alone => return Ok(Step::Alone { len }),
             Place::Zeros | Place::Elsewhere => {}
         }
-        immediate::advance(&**image, &ring.pieces(slot, len), at, access).map(Step::Moved)
+        let moved = immediate::advance(&**image, &ring.pieces(slot, len), at, access)?;
+        ring.advance(slot, moved);
+        Ok(Step::Moved(moved))
     }
 
-    /// Says that `moved` bytes of a transfer have been moved at once.
-    fn moved(&mut self, slot: u16, moved: usize) {
-        self.ring.advance(slot, moved);
-        self.shift(slot, moved);
+    fn step_flush(&mut self, slot: u16, is_refused: bool) -> io::Result<Step> {
+        let Self { image, ring, files, pace, .. } = self;
+        if let (Stable::File(file), false) = (image.stable(), is_refused)
+            && !pace.is_at_once(Work::Flush)
+            && let Ok(known) = files.known(ring, file)
+        {
+            ring.sync_data(slot, known.id)?;
+            return Ok(Step::Queued);
+        }
+        let flush = || immediate::persist(|| image.flush());
+        pace.measure(Work::Flush, flush).map(|()| Step::Done)
     }
 
     /// Moves on by `moved` bytes on the disk.
@@ -213,7 +232,9 @@ impl UringChannel {
         let image = &*self.image;
         let pieces = self.ring.pieces(slot, len);
         let work = || immediate::advance(image, &pieces, offset, access);
-        image.gate().map_or_else(work, |gate| gate.alone(work))
+        let moved = image.gate().map_or_else(work, |gate| gate.alone(work))?;
+        self.ring.advance(slot, moved);
+        Ok(moved)
     }
 
     /// Is inside the image's gate afterwards, and lets others through first
@@ -276,35 +297,9 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock)
 }
 
-/// What the ring calls `file`.
-fn register(
-    ring: &mut Uring,
-    files: &mut Vec<(RawFd, FileId)>,
-    file: &std::fs::File,
-) -> io::Result<FileId> {
-    let number = file.as_raw_fd();
-    if let Some((_, id)) = files.iter().find(|(known, _)| *known == number) {
-        return Ok(*id);
-    }
-    let id = ring.register(file)?;
-    files.push((number, id));
-    Ok(id)
-}
-
-fn sync(
-    image: &dyn DiskImage,
-    ring: &mut Uring,
-    files: &mut Vec<(RawFd, FileId)>,
-    slot: u16,
-    is_refused: bool,
-) -> io::Result<Step> {
-    if let (Stable::File(file), false) = (image.stable(), is_refused)
-        && let Ok(id) = register(ring, files, file)
-    {
-        ring.sync_data(slot, id)?;
-        return Ok(Step::Queued);
-    }
-    immediate::persist(|| image.flush()).map(|()| Step::Done)
+/// A file that gives or takes nothing has shrunk under us, or has no room.
+fn some(moved: usize) -> io::Result<usize> {
+    if moved == 0 { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(moved) }
 }
 
 fn fill_with_zeros(piece: &VolatileSlice<'_>) -> io::Result<()> {
@@ -324,6 +319,7 @@ impl Channel for UringChannel {
     }
 
     fn start(&mut self, operation: Operation<'_>, token: u16) {
+        self.pace.started();
         match operation {
             Operation::Read { to, offset } => self.transfer(token, &to, Access::Read, offset),
             Operation::Write { from, offset } => self.transfer(token, &from, Access::Write, offset),
@@ -355,6 +351,7 @@ impl Channel for UringChannel {
         }
         if self.ring.in_flight() == 0 {
             self.inside = None;
+            self.pace.idles();
         }
         self.ring.watch(wake)?;
         self.ring.wait(until)?;
