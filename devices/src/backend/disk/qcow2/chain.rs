@@ -13,10 +13,13 @@ use super::host::HostFile;
 use super::ordered::{Ordered, SyncFile};
 use super::part::Part;
 use super::{BackingError, Header, Qcow2Error};
-use crate::backend::disk::{DiskError, OpenOptions};
+use crate::backend::disk::{CacheMode, DiskError, OpenOptions};
 
 /// The most backing files behind one another.
 pub(super) const MAX_BACKING_FILES: usize = 16;
+
+/// A page of the host's cache, in bytes.
+const PAGE_SIZE: u64 = 4096;
 
 /// An image in front of its backing files, as the format's library sees it.
 pub(super) type Access = FormatAccess<Stored<Part<HostFile>>>;
@@ -52,8 +55,23 @@ impl Chain {
             return Err(refused(path, Qcow2Error::Bitmaps));
         }
         let mut chain = Self { layers: vec![front] };
+        if !options.read_only && options.cache == CacheMode::Direct && chain.has_small_clusters() {
+            return Err(refused(path, Qcow2Error::SmallClusters));
+        }
         while chain.add_backing(path, options)? {}
         Ok(chain)
+    }
+
+    /// Whether a page of the host's cache may hold metadata beside data, which
+    /// is written past the cache.
+    fn has_small_clusters(&self) -> bool {
+        let header = self.layers.first().and_then(|front| front.header.as_ref());
+        header.is_some_and(|header| header.cluster_size() < PAGE_SIZE)
+    }
+
+    /// What transfers from and to all files must be aligned to; 1 if to nothing.
+    pub(super) fn align(&self) -> u32 {
+        self.layers.iter().map(|layer| layer.file.align()).max().unwrap_or(1)
     }
 
     /// Adds what the last layer is the changes to; false if nothing.

@@ -8,12 +8,12 @@ use vm_memory::VolatileSlice;
 use vmm_core::sys;
 
 use super::chain::{self, Chain};
-use super::host::{DIRECT_ALIGN, HostFile};
+use super::host::HostFile;
 use super::ordered::Ordered;
 use super::part::Part;
 use crate::backend::disk::channel::persist;
 use crate::backend::disk::{
-    Access, CacheMode, DiskError, DiskImage, Gate, Geometry, OpenOptions, Place, Stable,
+    Access, DiskError, DiskImage, Gate, Geometry, OpenOptions, Place, Stable,
 };
 
 /// The most bytes that are read or written through memory of our own at once.
@@ -35,6 +35,9 @@ pub struct Qcow2Disk {
     tables: [Range<u64>; 2],
     /// Held by whatever changes the metadata, one at a time.
     changes: Mutex<Changes>,
+    /// Where a write may be smaller than what the host writes: what is around
+    /// it is read and written again, and must not change meanwhile.
+    gate: Option<Arc<Gate>>,
 }
 
 /// Whether there is metadata in memory that the file has not.
@@ -50,17 +53,16 @@ impl Qcow2Disk {
     /// [`DiskError`], a sentence that names the path, what about the image is
     /// not supported, and the remedy.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self, DiskError> {
-        let chain::Opened { access, header, file, metadata } =
-            Chain::open(path, options)?.build(options.read_only)?;
-        let is_direct = options.cache == CacheMode::Direct;
-        let align = if is_direct { DIRECT_ALIGN } else { 1 };
+        let chain = Chain::open(path, options)?;
+        let align = chain.align();
+        let chain::Opened { access, header, file, metadata } = chain.build(options.read_only)?;
         let has_discard = options.sparse && !options.read_only;
         let geometry = Geometry {
             size: header.size,
             block_size: 512,
-            physical_block_size: align.max(512),
+            physical_block_size: align.max(file.block_size()),
             memory_align: align,
-            discard_granularity: if has_discard { file.granularity() } else { 0 },
+            discard_granularity: if has_discard { file.block_size() } else { 0 },
         };
         Ok(Self {
             access,
@@ -72,6 +74,7 @@ impl Qcow2Disk {
             has_zero_clusters: header.version >= 3,
             tables: [0..header.cluster_size(), header.l1_table],
             changes: Mutex::default(),
+            gate: (align > 512).then(Arc::default),
         })
     }
 
@@ -197,16 +200,23 @@ impl DiskImage for Qcow2Disk {
             Access::Read => file.within(offset, len)?,
             Access::Write => len,
         };
-        match file.aligned(offset, inside) {
-            _ if inside == 0 => Ok((Place::Zeros, len)),
-            0 => Ok((Place::Elsewhere, inside)),
-            aligned => Ok((Place::File { file: file.transfers(), offset }, aligned)),
+        let align = u64::from(file.align());
+        let (before, whole) = (offset % align, inside - inside % align);
+        if inside == 0 {
+            return Ok((Place::Zeros, len));
         }
+        if before == 0 && whole > 0 {
+            return Ok((Place::File { file: file.transfers(), offset }, whole));
+        }
+        // To the end of the block that is not whole.
+        let place = if access == Access::Write { Place::Alone } else { Place::Elsewhere };
+        Ok((place, inside.min(align - before)))
     }
 
-    /// Where something lies, it stays; see the module.
+    /// Where something lies, it stays: see the module. The gate is for blocks
+    /// that are not written whole.
     fn gate(&self) -> Option<&Arc<Gate>> {
-        None
+        self.gate.as_ref()
     }
 
     fn stable(&self) -> Stable<'_> {
@@ -219,7 +229,7 @@ impl DiskImage for Qcow2Disk {
         match lies {
             Lies::In { file, offset, .. } => match file.within(offset, len)? {
                 0 => Ok(fill_zeros(&pieces)),
-                inside => sys::read_at(file.cached(), &part_of(&pieces, 0, inside), offset),
+                inside => file.read_at(&part_of(&pieces, 0, inside), offset),
             },
             Lies::Nowhere => Ok(fill_zeros(&pieces)),
             Lies::Packed => self.read_bounced(&pieces, offset, len),
@@ -229,7 +239,7 @@ impl DiskImage for Qcow2Disk {
     fn write_at(&self, pieces: &[VolatileSlice<'_>], offset: u64) -> io::Result<usize> {
         match self.part(offset, total(pieces))? {
             (Lies::In { file, offset, is_writable: true }, len) => {
-                sys::write_at(file.cached(), &part_of(pieces, 0, len), offset)
+                file.write_at(&part_of(pieces, 0, len), offset)
             }
             (_, len) => self.write_new(pieces, offset, len),
         }

@@ -54,6 +54,12 @@ pub enum Qcow2Error {
          remove them with `qemu-img bitmap --remove`, or add `,readonly`"
     )]
     Bitmaps,
+    /// Data would share pages of the host's cache with metadata.
+    #[error(
+        "has clusters of less than 4096 bytes, with which `cache=direct` is not supported; \
+         use `cache=writeback`, or `qemu-img convert -O qcow2` makes a copy with larger ones"
+    )]
+    SmallClusters,
     /// The header does not say what the backing file is, and to guess is not
     /// safe: a guest can write whatever header it likes into a raw disk.
     #[error(

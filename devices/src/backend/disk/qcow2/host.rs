@@ -4,17 +4,17 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use vm_memory::VolatileSlice;
 use vmm_core::sys::{self, ImageFile};
 
 use super::ordered::SyncFile;
-use crate::backend::disk::raw::length;
 use crate::backend::disk::raw::open::{Opened, open};
 use crate::backend::disk::raw::space::Space;
+use crate::backend::disk::raw::{direct, length};
 use crate::backend::disk::{CacheMode, DiskError, OpenOptions};
 
-/// What direct transfers start and end at multiples of: enough for any host.
-/// What is not so aligned goes through the page cache.
-pub(super) const DIRECT_ALIGN: u32 = 4096;
+/// The largest block of a filesystem that a guest is told of.
+const LARGEST_BLOCK: u32 = 4096;
 
 /// A file of the host that an image or a part of it is in, locked for as long
 /// as it is open.
@@ -22,17 +22,19 @@ pub(super) const DIRECT_ALIGN: u32 = 4096;
 pub(super) struct HostFile {
     /// For transfers; it passes the page cache by if the options say so.
     transfers: File,
-    /// For metadata and what is not aligned, through the page cache. It holds
-    /// the lock.
+    /// For metadata and new clusters, through the page cache. It holds the
+    /// lock.
     cached: File,
+    /// What transfers must be aligned to; 1 if to nothing.
+    align: u32,
     /// At most what the file's length is.
     size: AtomicU64,
     space: Space,
     cache: CacheMode,
     /// Device and inode.
     identity: (u64, u64),
-    /// What its filesystem gives space back in, in bytes.
-    granularity: u32,
+    /// What its filesystem writes and gives space back in, in bytes.
+    block_size: u32,
 }
 
 impl HostFile {
@@ -45,15 +47,27 @@ impl HostFile {
         let host = |what| move |source| DiskError::Host { path: path.to_owned(), what, source };
         let size = length(&cached).map_err(host("find the size of"))?;
         let metadata = cached.metadata().map_err(host("look at"))?;
+        let align = if options.cache == CacheMode::Direct {
+            let align = direct::alignment(&transfers).map_err(host("find the alignment of"))?;
+            align.ok_or_else(|| DiskError::NoDirect { path: path.to_owned() })?
+        } else {
+            1
+        };
+        let block_size = u32::try_from(metadata.blksize()).unwrap_or(LARGEST_BLOCK);
         let space = Space::new(sys::logical_block_size(&cached).ok(), options.sparse);
         Ok(Self {
             transfers,
             cached,
+            align,
             size: AtomicU64::new(size),
             space,
             cache: options.cache,
             identity: (metadata.dev(), metadata.ino()),
-            granularity: u32::try_from(metadata.blksize()).unwrap_or(4096),
+            block_size: if block_size.is_power_of_two() {
+                block_size.clamp(512, LARGEST_BLOCK)
+            } else {
+                512
+            },
         })
     }
 
@@ -61,8 +75,13 @@ impl HostFile {
         self.identity
     }
 
-    pub(super) fn granularity(&self) -> u32 {
-        self.granularity
+    pub(super) fn block_size(&self) -> u32 {
+        self.block_size
+    }
+
+    /// What transfers must be aligned to; 1 if to nothing.
+    pub(super) fn align(&self) -> u32 {
+        self.align
     }
 
     /// The file to transfer an aligned range from or to.
@@ -70,20 +89,26 @@ impl HostFile {
         &self.transfers
     }
 
-    /// The file to transfer any range from or to.
+    /// The file to write new clusters to.
     pub(super) fn cached(&self) -> &File {
         &self.cached
     }
 
-    /// How much of `len` bytes from `offset` on is aligned as transfers past
-    /// the page cache must be: a front part of them, or nothing.
-    pub(super) fn aligned(&self, offset: u64, len: u64) -> u64 {
-        let align = u64::from(DIRECT_ALIGN);
-        match self.cache {
-            CacheMode::Writeback | CacheMode::Unsafe => len,
-            CacheMode::Direct if offset.is_multiple_of(align) => len - len % align,
-            CacheMode::Direct => 0,
+    /// Reads some of `pieces` from `offset` on, aligned or not.
+    pub(super) fn read_at(&self, pieces: &[VolatileSlice<'_>], offset: u64) -> io::Result<usize> {
+        if self.align == 1 || direct::is_aligned(pieces, offset, self.align) {
+            return sys::read_at(&self.transfers, pieces, offset);
         }
+        direct::read(&self.transfers, pieces, offset, self.align)
+    }
+
+    /// Writes some of `pieces` at `offset`. Nobody else writes what is in the
+    /// same blocks.
+    pub(super) fn write_at(&self, pieces: &[VolatileSlice<'_>], offset: u64) -> io::Result<usize> {
+        if self.align == 1 || direct::is_aligned(pieces, offset, self.align) {
+            return sys::write_at(&self.transfers, pieces, offset);
+        }
+        direct::write(&self.transfers, pieces, offset, self.align)
     }
 
     /// How much of `len` bytes from `offset` on is in the file.

@@ -20,7 +20,7 @@ const KNOWN: [u32; 2] = [512, 4096];
 ///
 /// # Errors
 /// What the host said.
-pub(super) fn alignment(file: &File) -> io::Result<Option<u32>> {
+pub(in crate::backend::disk) fn alignment(file: &File) -> io::Result<Option<u32>> {
     let fits = |least: u32| KNOWN.into_iter().find(|align| *align >= least);
     if let Some(align) = sys::direct_align(file)? {
         let least = align.memory.max(align.offset);
@@ -44,7 +44,11 @@ pub(super) fn alignment(file: &File) -> io::Result<Option<u32>> {
 }
 
 /// Whether the host takes these pieces as they are.
-pub(super) fn is_aligned(pieces: &[VolatileSlice<'_>], offset: u64, align: u32) -> bool {
+pub(in crate::backend::disk) fn is_aligned(
+    pieces: &[VolatileSlice<'_>],
+    offset: u64,
+    align: u32,
+) -> bool {
     let mask = usize::try_from(align - 1).expect("a usize has 64 bits here");
     let is_multiple = |value: usize| value & mask == 0;
     offset.is_multiple_of(align.into())
@@ -79,7 +83,7 @@ impl Blocks {
 }
 
 /// Reads some of `pieces`, from their front, through a buffer.
-pub(super) fn read(
+pub(in crate::backend::disk) fn read(
     file: &File,
     pieces: &[VolatileSlice<'_>],
     offset: u64,
@@ -102,7 +106,7 @@ pub(super) fn read(
 
 /// Writes some of `pieces`, from their front, through a buffer, with what is
 /// around them in their blocks.
-pub(super) fn write(
+pub(in crate::backend::disk) fn write(
     file: &File,
     pieces: &[VolatileSlice<'_>],
     offset: u64,

@@ -1,7 +1,7 @@
 //! Raw image files and block devices.
 
 mod buffer;
-mod direct;
+pub(super) mod direct;
 mod limits;
 pub(super) mod open;
 pub(super) mod space;

@@ -1,5 +1,6 @@
 mod crash;
 mod header;
+mod host;
 mod model;
 mod refusal;
 

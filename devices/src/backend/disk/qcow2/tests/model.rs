@@ -1,13 +1,21 @@
 //! Random requests, and an array in memory that says what must come of them.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use vm_memory::{Bytes, GuestAddress, GuestMemory};
+use vmm_core::mem::GuestRam;
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::*;
-use crate::backend::disk::{Format, open};
-use std::sync::Arc;
+use crate::backend::disk::{
+    Access, CacheMode, Channel, DiskError, Format, Operation, Qcow2Error, channel, open,
+    sync_channel,
+};
+use crate::virtio::queue::Buffer;
+use crate::virtio::testing::ram;
 
 const SECTOR: usize = 512;
 /// Not a whole number of clusters.
@@ -50,34 +58,138 @@ fn number(value: usize) -> u64 {
     value.try_into().unwrap()
 }
 
+/// How requests come to a disk.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// By calls.
+    Calls,
+    /// Through a channel that does one at a time.
+    Immediate,
+    /// Through the channel that the host has, io_uring if it can.
+    Queued,
+}
+
+fn way() -> impl Strategy<Value = (Way, CacheMode)> {
+    let ways = prop_oneof![Just(Way::Calls), Just(Way::Immediate), Just(Way::Queued)];
+    (ways, prop_oneof![3 => Just(CacheMode::Writeback), 2 => Just(CacheMode::Direct)])
+}
+
+/// A channel, and memory for what goes through it.
+struct Line {
+    channel: Box<dyn Channel>,
+    ram: Arc<GuestRam>,
+    wake: EventFd,
+}
+
+/// Not where a block or a page begins.
+const BUFFER: GuestAddress = GuestAddress(0x1204);
+
+impl Line {
+    fn new(way: Way, disk: &Arc<dyn DiskImage>) -> Option<Self> {
+        let ram = ram();
+        let channel = match way {
+            Way::Calls => return None,
+            Way::Immediate => sync_channel(Arc::clone(disk)),
+            Way::Queued => channel(Arc::clone(disk), Arc::clone(&ram), 4),
+        };
+        Some(Self { channel, ram, wake: EventFd::new(EFD_NONBLOCK).unwrap() })
+    }
+
+    fn run(&mut self, operation: Operation<'_>) {
+        self.channel.start(operation, 7);
+        let mut ended = Vec::new();
+        while ended.is_empty() {
+            self.channel.wait(&self.wake, None).unwrap();
+            self.channel.reap(&mut ended);
+        }
+        ended.remove(0).result.unwrap();
+    }
+
+    fn transfer(&mut self, access: Access, len: usize, offset: usize) {
+        let ram = Arc::clone(&self.ram);
+        let mut buffer = Buffer::default();
+        let (first, offset) = (len / 3, number(offset));
+        for (at, len) in [(0, first), (first, len - first)] {
+            let addr = GuestAddress(BUFFER.0 + number(at));
+            buffer.push(ram.get_slice(addr, len).unwrap());
+        }
+        self.run(match access {
+            Access::Read => Operation::Read { to: buffer, offset },
+            Access::Write => Operation::Write { from: buffer, offset },
+        });
+    }
+}
+
 /// An open disk and what it must hold.
 struct Pair {
     path: PathBuf,
     format: Format,
+    way: Way,
+    options: OpenOptions,
+    line: Option<Line>,
     disk: Option<Arc<dyn DiskImage>>,
     model: Vec<u8>,
 }
 
 impl Pair {
-    fn new(path: PathBuf, format: Format, model: Vec<u8>) -> Self {
-        let mut pair = Self { path, format, disk: None, model };
+    fn new(path: PathBuf, format: Format, (way, cache): (Way, CacheMode), model: Vec<u8>) -> Self {
+        let options = OpenOptions { cache, ..OpenOptions::default() };
+        let mut pair = Self { path, format, way, options, line: None, disk: None, model };
         pair.reopen();
         pair
     }
 
     fn reopen(&mut self) {
         let _none_start = FORKS.read();
+        self.line = None;
         self.disk = None;
-        self.disk = Some(open(&self.path, Some(self.format), OpenOptions::default()).unwrap());
+        let open = |options| open(&self.path, Some(self.format), options);
+        let disk = open(self.options).or_else(|error| match error {
+            // Pages are shared, or the raw disk ends within a block.
+            DiskError::Qcow2 { reason: Qcow2Error::SmallClusters, .. }
+            | DiskError::Ragged { .. }
+            | DiskError::NoDirect { .. } => open(OpenOptions::default()),
+            error => Err(error),
+        });
+        let disk = disk.unwrap();
+        self.line = Line::new(self.way, &disk);
+        self.disk = Some(disk);
     }
 
     fn disk(&self) -> &dyn DiskImage {
         self.disk.as_deref().unwrap()
     }
 
-    fn contents(&self) -> Vec<u8> {
+    fn read(&mut self, to: &mut [u8], offset: usize) {
+        let Some(line) = &mut self.line else { return read(self.disk(), to, offset) };
+        line.transfer(Access::Read, to.len(), offset);
+        line.ram.read_slice(to, BUFFER).unwrap();
+    }
+
+    fn write(&mut self, from: &[u8], offset: usize) {
+        let Some(line) = &mut self.line else { return write(self.disk(), from, offset) };
+        line.ram.write_slice(from, BUFFER).unwrap();
+        line.transfer(Access::Write, from.len(), offset);
+    }
+
+    fn run(&mut self, operation: Operation<'_>) {
+        let Some(line) = &mut self.line else {
+            let disk = self.disk();
+            return match operation {
+                Operation::Discard { offset, len } => disk.discard(offset, len),
+                Operation::WriteZeroes { offset, len, unmap } => {
+                    disk.write_zeroes(offset, len, unmap)
+                }
+                _ => disk.flush(),
+            }
+            .unwrap();
+        };
+        line.run(operation);
+    }
+
+    fn contents(&mut self) -> Vec<u8> {
         let mut bytes = vec![0xaa; self.model.len()];
-        read(self.disk(), &mut bytes, 0);
+        self.read(&mut bytes, 0);
         bytes
     }
 
@@ -85,19 +197,20 @@ impl Pair {
         match request {
             Request::Write { range, seed } => {
                 let bytes = pattern(range.len(), seed);
-                write(self.disk(), &bytes, range.start);
+                self.write(&bytes, range.start);
                 self.model[range].copy_from_slice(&bytes);
             }
             Request::Discard(range) => {
-                self.disk().discard(number(range.start), number(range.len())).unwrap();
+                let (offset, len) = (number(range.start), number(range.len()));
+                self.run(Operation::Discard { offset, len });
                 self.take_discarded(range);
             }
             Request::Zero { range, unmap } => {
-                let (start, len) = (number(range.start), number(range.len()));
-                self.disk().write_zeroes(start, len, unmap).unwrap();
+                let (offset, len) = (number(range.start), number(range.len()));
+                self.run(Operation::WriteZeroes { offset, len, unmap });
                 self.model[range].fill(0);
             }
-            Request::Flush => self.disk().flush().unwrap(),
+            Request::Flush => self.run(Operation::Flush),
             Request::Reopen => self.reopen(),
         }
     }
@@ -105,7 +218,7 @@ impl Pair {
     /// Discarded sectors are zeros now, or as before.
     fn take_discarded(&mut self, range: Range<usize>) {
         let mut now = vec![0xaa; range.len()];
-        read(self.disk(), &mut now, range.start);
+        self.read(&mut now, range.start);
         for (now, old) in now.chunks(SECTOR).zip(self.model[range].chunks_mut(SECTOR)) {
             assert!(now == old || now.iter().all(|byte| *byte == 0));
             old.copy_from_slice(now);
@@ -137,10 +250,10 @@ fn run(start: &Start) {
         6
     };
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    let requests = prop::collection::vec(request(), 1..40);
-    let ran = TestRunner::new(config).run(&requests, |requests| {
+    let requests = (way(), prop::collection::vec(request(), 1..40));
+    let ran = TestRunner::new(config).run(&requests, |(way, requests)| {
         fs::copy(images.path("template"), images.path("disk")).unwrap();
-        let mut pair = Pair::new(images.path("disk"), format, model.clone());
+        let mut pair = Pair::new(images.path("disk"), format, way, model.clone());
         for request in requests {
             pair.apply(request);
         }
@@ -150,6 +263,10 @@ fn run(start: &Start) {
         drop((pair, none_start));
         if format == Format::Qcow2 {
             images.qemu_img("check -q -f qcow2 disk");
+        }
+        if images.path("before.raw").exists() {
+            images.qemu_img("convert -f qcow2 -l before -O raw disk snapshot.raw");
+            images.qemu_img("compare -f raw -F raw before.raw snapshot.raw");
         }
         images.qemu_img(&format!("compare -f raw -F {kind} model.raw disk"));
         Ok(())
@@ -261,6 +378,7 @@ fn internal_snapshots_stay_as_they_are() {
         make: |images| {
             created("-o cluster_size=1024")(images);
             images.qemu_img("snapshot -c before disk.qcow2");
+            fs::copy(images.path("first.raw"), images.path("before.raw")).unwrap();
         },
     });
 }
