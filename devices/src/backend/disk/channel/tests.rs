@@ -1,3 +1,6 @@
+mod model;
+mod patchwork;
+
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
@@ -8,7 +11,7 @@ use vmm_sys_util::eventfd::EFD_NONBLOCK;
 use nix::libc;
 
 use super::*;
-use crate::backend::disk::{Access, Fault, MemoryDisk, OpenOptions, RawDisk};
+use crate::backend::disk::{Access, CacheMode, Fault, MemoryDisk, OpenOptions, RawDisk};
 use crate::virtio::testing::ram;
 
 /// Runs `test` with each kind of channel.
@@ -89,11 +92,19 @@ fn contents(ram: &GuestRam, addr: u64, len: usize) -> Vec<u8> {
 }
 
 fn raw(len: u64) -> (tempfile::TempDir, Arc<RawDisk>, std::fs::File) {
+    opened(len, OpenOptions::default())
+}
+
+fn direct(len: u64) -> (tempfile::TempDir, Arc<RawDisk>, std::fs::File) {
+    opened(len, OpenOptions { cache: CacheMode::Direct, ..OpenOptions::default() })
+}
+
+fn opened(len: u64, options: OpenOptions) -> (tempfile::TempDir, Arc<RawDisk>, std::fs::File) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("image");
     let file = std::fs::File::create_new(&path).unwrap();
     file.set_len(len).unwrap();
-    let disk = RawDisk::open(&path, OpenOptions::default()).unwrap();
+    let disk = RawDisk::open(&path, options).unwrap();
     (dir, Arc::new(disk), file)
 }
 

@@ -36,7 +36,7 @@ impl Space {
         offset: u64,
         len: u64,
     ) -> io::Result<()> {
-        if !self.sparse {
+        if !self.sparse || len == 0 {
             return Ok(());
         }
         let done = match self.device_block {
