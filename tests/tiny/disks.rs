@@ -143,3 +143,13 @@ fn a_hang_up_with_nothing_to_see_changes_nothing() {
     guest.signal(Signal::SIGHUP).wait_for("capacity: 65 sectors\n");
     guest.wait().expect(0, POWERED_OFF);
 }
+
+#[test]
+fn a_disk_whose_thread_fails_ends_the_run_and_names_the_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = raw(&folder, SECTORS);
+    let guest = Guest::tiny(&["blk", "end:spin"]).disk(&disk, "");
+    let outcome = guest.env("KILN_TEST_PANIC", "blk0q0").run();
+    assert_eq!(outcome.status, 125, "{outcome}");
+    assert!(outcome.stderr.contains("internal error in thread blk0q0"), "{outcome}");
+}
