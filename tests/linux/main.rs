@@ -8,6 +8,7 @@ mod console;
 mod disk;
 mod endings;
 mod net;
+mod pci;
 mod report;
 
 /// What Kiln says of endings that many tests choose.
