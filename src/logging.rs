@@ -53,6 +53,21 @@ pub fn say(prefix: &Prefix, text: impl fmt::Display) {
     let _ = io::stderr().write_all(format!("{prefix}{text}\n").as_bytes());
 }
 
+/// Takes out the numbers that the standard library adds to the operating
+/// system's own words.
+fn without_error_numbers(text: &str) -> String {
+    const START: &str = " (os error ";
+    let mut pieces = text.split(START);
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        match piece.split_once(')') {
+            Some((number, rest)) if number.parse::<i32>().is_ok() => plain.push_str(rest),
+            _ => plain.extend([START, piece]),
+        }
+    }
+    plain
+}
+
 /// Writes out what would steer a terminal: file names and a guest's last words
 /// may hold anything. Line ends stay.
 fn harmless(text: &str) -> String {
@@ -111,7 +126,7 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let text = harmless(&record.args().to_string());
+        let text = harmless(&without_error_numbers(&record.args().to_string()));
         let line = format!("{}{}: {text}\n", self.prefix, level(record.level()));
         // A log that cannot be written must not stop the guest.
         let _ = match &self.target {

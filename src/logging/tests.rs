@@ -36,6 +36,19 @@ fn nothing_in_a_message_steers_the_terminal() {
 }
 
 #[test]
+fn errors_of_the_host_are_told_in_words() {
+    let gone = std::io::Error::from_raw_os_error(5);
+    let line = format!("disk a: {gone} (2 more), {gone}");
+    assert_eq!(
+        without_error_numbers(&line),
+        "disk a: Input/output error (2 more), Input/output error"
+    );
+    for untouched in ["plain", "a (os error x) b", "a (os error 5"] {
+        assert_eq!(without_error_numbers(untouched), untouched);
+    }
+}
+
+#[test]
 fn a_bug_is_told_without_debug_output() {
     assert_eq!(words("counter is one: Os { code: 2, kind: NotFound }"), "counter is one");
     assert_eq!(words("left is right\n  left: 1"), "left is right");

@@ -31,6 +31,7 @@ pub(in crate::machine) fn disks(
 
 fn options(disk: &DiskConfig, config: &VmConfig, index: usize) -> DiskOptions {
     DiskOptions {
+        id: disk.id.as_ref().map(ToString::to_string),
         serial: disk.serial().map_or_else(|| format!("disk{index}"), ToString::to_string),
         queues: NonZeroU16::new(disk.queues(config.cpus)).unwrap_or(NonZeroU16::MIN),
         queue_size: disk.queue_size.get(),

@@ -21,6 +21,8 @@ use crate::virtio::{DeviceInfo, DeviceIo, StartError, Subscriber, VirtioDevice};
 /// What a block device is to be like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskOptions {
+    /// What the log calls it, besides the image's name.
+    pub id: Option<String>,
     /// What a guest that asks for the disk's name gets: the first 20 bytes.
     pub serial: String,
     /// Queues, each with a thread.
@@ -36,6 +38,7 @@ impl Default for DiskOptions {
     /// One queue of 256, no limits and no serial number.
     fn default() -> Self {
         Self {
+            id: None,
             serial: String::new(),
             queues: NonZeroU16::MIN,
             queue_size: 256,
@@ -58,9 +61,9 @@ pub struct Resized {
 pub struct Resizer(Arc<Disk>);
 
 impl Resizer {
-    /// The image's name.
-    pub fn name(&self) -> String {
-        self.0.image.name()
+    /// What the log calls the disk.
+    pub fn name(&self) -> &str {
+        &self.0.name
     }
 
     /// Looks whether the image has another size now, and if so, tells the

@@ -17,6 +17,8 @@ pub(super) type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 /// The disk as all its queues see it.
 pub(super) struct Disk {
     pub(super) image: Arc<dyn DiskImage>,
+    /// What the log calls it.
+    pub(super) name: String,
     pub(super) id: [u8; blk::ID_BYTES],
     pub(super) queues: u16,
     queue_size: u16,
@@ -33,10 +35,15 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn new(image: Arc<dyn DiskImage>, options: &DiskOptions, clock: Clock) -> Self {
+        let name = match &options.id {
+            Some(id) => format!("{id} ({})", image.name()),
+            None => image.name(),
+        };
         let mut id = [0; blk::ID_BYTES];
         let len = options.serial.len().min(id.len());
         id[..len].copy_from_slice(&options.serial.as_bytes()[..len]);
         Self {
+            name,
             id,
             queues: options.queues.get(),
             queue_size: options.queue_size,
@@ -100,7 +107,7 @@ impl Disk {
 
     /// Says in the log what disk this is and how it is reached.
     pub(super) fn introduce(&self, engine: &str) {
-        let (name, geometry) = (self.image.name(), self.image.geometry());
+        let (name, geometry) = (&self.name, self.image.geometry());
         let mode = if self.image.is_read_only() { ", read-only" } else { "" };
         log::info!(
             "disk {name}: {} bytes in blocks of {}, through {engine}, {} queues{mode}",
@@ -113,7 +120,7 @@ impl Disk {
     /// Notes that the host could not do what a request asked for.
     pub(super) fn failed(&self, error: &io::Error) {
         if let Some(more) = lock(&self.failures).note((self.clock)()) {
-            let name = self.image.name();
+            let name = &self.name;
             log::warn!("disk {name}: a request failed: {error}{more}");
         }
     }
