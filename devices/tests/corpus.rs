@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use devices::backend::disk::play_qcow2;
 use devices::legacy::testing::play_ports;
 use devices::pci::testing::play_pci;
 use devices::virtio::testing::{play_blk, play_function, play_mmio, play_net};
@@ -46,4 +47,9 @@ fn legacy_ports() {
 #[test]
 fn pci_bus() {
     replay("pci", play_pci);
+}
+
+#[test]
+fn qcow2_images() {
+    replay("qcow2", play_qcow2);
 }

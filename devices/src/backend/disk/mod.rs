@@ -20,6 +20,8 @@ pub use image::{Access, DiskImage, Geometry, Place, Stable};
 #[cfg(any(test, feature = "testing"))]
 pub use memory::{Fault, MemoryDisk};
 pub use options::{CacheMode, OpenOptions};
+#[cfg(any(test, feature = "testing"))]
+pub use qcow2::play_qcow2;
 pub use qcow2::{
     Backing as Qcow2Backing, BackingError, Header as Qcow2Header, Qcow2Disk, Qcow2Error,
 };

@@ -12,7 +12,7 @@ pub(crate) const MAGIC: [u8; 4] = *b"QFI\xfb";
 /// The largest L1 table, 32 MiB: QEMU's limit too.
 const MAX_L1_BYTES: u64 = 32 << 20;
 /// The largest refcount table, 8 MiB: QEMU's limit too.
-const MAX_REFCOUNT_TABLE: u64 = 8 << 20;
+pub(super) const MAX_REFCOUNT_TABLE: u64 = 8 << 20;
 /// The longest name of a backing file.
 const MAX_NAME: u32 = 1023;
 

@@ -160,7 +160,10 @@ impl ImageFile for HostFile {
     }
 
     fn write(&self, from: &[u8], offset: u64) -> io::Result<()> {
-        self.cached.write_all_at(from, offset)
+        self.cached.write_all_at(from, offset)?;
+        let len = u64::try_from(from.len()).expect("a usize has 64 bits here");
+        self.size.fetch_max(offset + len, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The space is kept: something is about to be written near it.

@@ -13,6 +13,8 @@ mod header;
 mod host;
 mod ordered;
 mod part;
+#[cfg(any(test, feature = "testing"))]
+mod play;
 mod refcount;
 #[cfg(test)]
 mod tests;
@@ -21,3 +23,5 @@ pub use disk::Qcow2Disk;
 pub use error::{BackingError, Qcow2Error};
 pub(super) use header::MAGIC;
 pub use header::{Backing, Header};
+#[cfg(any(test, feature = "testing"))]
+pub use play::play_qcow2;

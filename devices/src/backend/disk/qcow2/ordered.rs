@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vmm_core::sys::ImageFile;
 
-use super::Header;
 use super::refcount::Refcounts;
+use super::{Header, MAGIC};
 
 /// The bits of an L1 or refcount table entry that are a file offset.
 const OFFSET_MASK: u64 = 0x00ff_ffff_ffff_fe00;
@@ -154,6 +154,9 @@ impl<F: SyncFile> Ordered<F> {
     /// Writes into the header. If the refcount table moves, the new one is in
     /// the file by now.
     fn put_header(&self, state: &mut State, from: &[u8], offset: u64) -> io::Result<()> {
+        if offset == 0 && !from.starts_with(&MAGIC) {
+            return Err(overlap());
+        }
         let mut fields = [0; 12];
         self.file.read(&mut fields, REFCOUNT_TABLE_FIELDS.start)?;
         overlay(&mut fields, REFCOUNT_TABLE_FIELDS.start, from, offset);
@@ -188,16 +191,18 @@ impl<F: SyncFile> ImageFile for Ordered<F> {
         self.file.read(to, offset)
     }
 
-    /// A write lies in one table; only the header's cluster has several things
-    /// in it, and tables begin at clusters.
+    /// A write lies in one table, and tables begin at clusters. Of the L1 and
+    /// the refcount table, one entry is written at a time: more is a table that
+    /// a damaged image had put where these are.
     fn write(&self, from: &[u8], offset: u64) -> io::Result<()> {
         let state = &mut *self.lock();
+        let is_entry = from.len() == size_of::<u64>();
         if offset < self.cluster_size {
             self.put_header(state, from, offset)
         } else if self.l1_table.contains(&offset) {
-            self.put_pointers(state, from, offset)
+            if is_entry { self.put_pointers(state, from, offset) } else { Err(overlap()) }
         } else if state.refcounts.table().contains(&offset) {
-            self.put_refcount_table(state, from, offset)
+            if is_entry { self.put_refcount_table(state, from, offset) } else { Err(overlap()) }
         } else if state.blocks.contains(&(offset - offset % self.cluster_size)) {
             self.put_refcounts(state, from, offset)
         } else {
@@ -209,6 +214,10 @@ impl<F: SyncFile> ImageFile for Ordered<F> {
         let len = usize::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
         self.write(&vec![0; len], offset)
     }
+}
+
+fn overlap() -> io::Error {
+    io::Error::other("a table of the image is where another is; `qemu-img check` says more")
 }
 
 /// The entries of a table in the bytes `from` at file offset `offset` that

@@ -4,6 +4,7 @@ use std::ops::Range;
 use vmm_core::sys::ImageFile;
 
 use super::Header;
+use super::header::MAX_REFCOUNT_TABLE;
 
 /// The reference counts of an image's clusters, as the file has them: where its
 /// refcount table is, and where that says the refcount blocks are (qcow2
@@ -34,6 +35,9 @@ impl Refcounts {
         let table = start..start.checked_add(len).ok_or(io::ErrorKind::InvalidData)?;
         if table == self.table {
             return Ok(false);
+        }
+        if len > MAX_REFCOUNT_TABLE || table.end > file.size()? {
+            return Err(io::ErrorKind::InvalidData.into());
         }
         self.blocks = load_table(file, &table)?;
         self.table = table;

@@ -122,9 +122,9 @@ fn write_and_be_killed(path: &Path, writes: usize) -> usize {
 #[test]
 fn a_killed_process_leaves_all_that_it_flushed_and_no_lock() {
     let images = Images::new();
-    for round in 0..10 {
+    for round in 0..6 {
         images.qemu_img("create -q -f qcow2 -o cluster_size=512 disk 4M");
-        let flushed = write_and_be_killed(&images.path("disk"), 100 + 37 * round);
+        let flushed = write_and_be_killed(&images.path("disk"), 60 + 37 * round);
         let checked = qemu_img_output(&["check", "disk"], images.dir.path());
         // 3 is leaked clusters and nothing else.
         assert!(matches!(checked.status.code(), Some(0 | 3)), "{checked:?}");

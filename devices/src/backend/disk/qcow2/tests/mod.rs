@@ -1,4 +1,5 @@
 mod crash;
+mod damage;
 mod header;
 mod host;
 mod model;
