@@ -5,6 +5,10 @@
 //! as it takes to move all of it. The kernel works on that memory after the
 //! call has returned, so the ring holds the guest's RAM, refuses whatever does
 //! not lie in it, and waits for everything in flight when it is dropped.
+//!
+//! Files are registered, memory is not: registering it would pin all of the
+//! guest's RAM, which then neither is mapped lazily nor comes back, to save a
+//! look-up of pages that transfers through the page cache do not make.
 #![expect(unsafe_code, reason = "the kernel works on guest memory behind the compiler's back")]
 
 mod setup;

@@ -1,3 +1,4 @@
+mod failing;
 mod model;
 mod patchwork;
 

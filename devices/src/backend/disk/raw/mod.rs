@@ -6,7 +6,7 @@ mod limits;
 pub(super) mod open;
 pub(super) mod space;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
