@@ -136,6 +136,10 @@ impl Post {
         // Under the lock, so that a thread about to wait cannot miss it.
         drop(self.lock());
         self.changed.notify_all();
+        self.ring();
+    }
+
+    fn ring(&self) {
         // Fails only when the counter is full, and then it rings anyway.
         let _ = self.doorbell().write(1);
     }
@@ -150,17 +154,23 @@ impl Post {
     }
 
     fn recall(&self) {
-        if matches!(*self.lock(), Place::Taken) {
+        self.recall_from(&self.lock());
+    }
+
+    fn recall_from(&self, place: &Place) {
+        if matches!(place, Place::Taken) {
             self.recalled.store(true, Ordering::Release);
-            self.wake();
+            self.ring();
         }
     }
 
     fn collect(&self) -> Option<Lane> {
-        self.recall();
+        let place = self.lock();
+        // The thread may have taken the lane since it was recalled.
+        self.recall_from(&place);
         let mut place = self
             .changed
-            .wait_while(self.lock(), |place| matches!(place, Place::Taken))
+            .wait_while(place, |place| matches!(place, Place::Taken))
             .unwrap_or_else(PoisonError::into_inner);
         match std::mem::replace(&mut *place, Place::Empty) {
             Place::There(lane) | Place::Back(lane) => Some(*lane),
