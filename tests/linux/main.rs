@@ -10,6 +10,7 @@ mod endings;
 mod net;
 mod pci;
 mod report;
+mod storage;
 
 /// What Kiln says of endings that many tests choose.
 const POWERED_OFF: &str = "kiln: the guest powered off";

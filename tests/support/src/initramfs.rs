@@ -42,6 +42,15 @@ pub fn busybox() -> PathBuf {
     from_runner("KILN_BUSYBOX")
 }
 
+/// A disk of programs that are too large for an initramfs: fio and mke2fs,
+/// with their libraries, on ext4.
+///
+/// # Panics
+/// If the runner has not named it.
+pub fn tools() -> PathBuf {
+    from_runner("KILN_TOOLS")
+}
+
 fn from_runner(variable: &str) -> PathBuf {
     let value = env::var_os(variable);
     value.unwrap_or_else(|| panic!("{variable} is not set: run this by `cargo test`")).into()

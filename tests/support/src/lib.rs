@@ -18,7 +18,7 @@ mod watch;
 
 pub use guest::{Guest, TRANSPORTS, kiln};
 pub use image::Form;
-pub use initramfs::{busybox, kernel};
+pub use initramfs::{busybox, kernel, tools};
 pub use lab::patiently;
 pub use nix::sys::signal::Signal;
 pub use pattern::{fnv1a, pattern};
