@@ -51,6 +51,10 @@ pub(crate) enum Name {
     Initcalls,
     /// Exits of that boot, and processor time once its init idles, in the lab
     LinuxIdle,
+    /// A disk, driven from ring 3 by the tiny guest
+    Ring3,
+    /// A disk, by fio in Linux guests, in the lab
+    Block,
 }
 
 /// How results are printed.

@@ -20,6 +20,8 @@ pub(crate) struct Figure {
     pub(crate) series: Vec<Series>,
     /// Why it is missing in a column.
     pub(crate) notes: Vec<String>,
+    /// The column that ratios are to, if not the usual one.
+    base: Option<String>,
 }
 
 /// One column's measurements.
@@ -40,6 +42,7 @@ impl Figure {
             goal: None,
             series: Vec::new(),
             notes: Vec::new(),
+            base: None,
         }
     }
 
@@ -47,6 +50,13 @@ impl Figure {
     #[must_use]
     pub(crate) fn goal(mut self, goal: &str) -> Self {
         self.goal = Some(goal.into());
+        self
+    }
+
+    /// Says whose ratios are of interest.
+    #[must_use]
+    pub(crate) fn ratios_to(mut self, column: &str) -> Self {
+        self.base = Some(column.into());
         self
     }
 
@@ -80,8 +90,13 @@ impl Figure {
         Summary::of(&series.values)
     }
 
-    /// The column that ratios are to: the floor, or Kiln where there is none.
-    pub(crate) fn base(&self) -> &'static str {
-        if self.series.iter().any(|series| series.column == FLOOR) { FLOOR } else { "Kiln" }
+    /// The column that ratios are to: as said, or else the floor, or Kiln where there is none.
+    pub(crate) fn base(&self) -> &str {
+        let there = |column: &str| self.series.iter().any(|series| series.column == column);
+        match &self.base {
+            Some(base) if there(base) => base,
+            _ if there(FLOOR) => FLOOR,
+            _ => "Kiln",
+        }
     }
 }

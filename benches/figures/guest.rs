@@ -19,6 +19,39 @@ pub(crate) struct Guest {
     pub(crate) cmdline: String,
     /// Memory in MiB.
     pub(crate) mib: u32,
+    /// Processors, and queues of each disk.
+    pub(crate) cpus: u32,
+    /// How it reaches its disks, if not as the VMM likes best.
+    pub(crate) transport: Option<Transport>,
+    /// Its disks.
+    pub(crate) disks: Vec<Disk>,
+}
+
+/// How a guest reaches a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// virtio-pci, with MSI-X.
+    Pci,
+    /// virtio-mmio.
+    Mmio,
+}
+
+/// An image as a disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Disk {
+    /// The image.
+    pub(crate) path: PathBuf,
+    /// Whether it goes past the host's page cache.
+    pub(crate) direct: bool,
+    /// Whether it is qcow2, and only to be read.
+    pub(crate) qcow2: bool,
+}
+
+impl Disk {
+    /// A raw image, written back by the host's page cache.
+    pub(crate) fn raw(path: PathBuf) -> Self {
+        Self { path, direct: false, qcow2: false }
+    }
 }
 
 /// What Linux's init does once it has written [`Guest::INIT`].
@@ -44,6 +77,28 @@ impl Guest {
             initrd: None,
             cmdline: CMDLINE.into(),
             mib: MIB,
+            cpus: 1,
+            transport: None,
+            disks: Vec::new(),
+        }
+    }
+
+    /// The tiny guest of the tests, obeying `words`.
+    pub(crate) fn obedient(stage: &Path, words: &str) -> Self {
+        Self { kernel: stage.join("tiny-pvh"), cmdline: words.into(), ..Self::tiny(stage) }
+    }
+
+    /// Linux with fio, as a shell on its serial port.
+    pub(crate) fn disks(stage: &Path, cpus: u32, disks: Vec<Disk>) -> Self {
+        Self {
+            kernel: stage.join("disk-vmlinux"),
+            bzimage: None,
+            initrd: Some(stage.join("disk-initrd")),
+            cmdline: format!("{CMDLINE} quiet mitigations=off"),
+            mib: MIB,
+            cpus,
+            transport: None,
+            disks,
         }
     }
 
@@ -65,6 +120,9 @@ impl Guest {
             initrd: Some(stage.join("initrd")),
             cmdline: cmdline.join(" "),
             mib: MIB,
+            cpus: 1,
+            transport: None,
+            disks: Vec::new(),
         }
     }
 }

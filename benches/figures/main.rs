@@ -4,13 +4,17 @@
 //! prints them all.
 
 mod args;
+mod block;
 mod boot;
 mod figure;
+mod fio;
 mod guest;
 mod idle;
 mod lab;
 mod memory;
+mod native;
 mod process;
+mod session;
 mod stage;
 mod startup;
 mod statistics;
@@ -68,6 +72,7 @@ fn measure(name: Name, stage: &Stage, args: &Args) -> Result<Vec<Figure>> {
         Name::Startup => startup::measure(stage, args.runs),
         Name::Memory => memory::measure(stage),
         Name::Idle => idle::measure(stage),
-        Name::Boot | Name::Initcalls | Name::LinuxIdle => lab::run(stage, name),
+        Name::Ring3 => native::measure(stage),
+        Name::Boot | Name::Initcalls | Name::LinuxIdle | Name::Block => lab::run(stage, name),
     }
 }

@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::env;
 use std::fs::{self, File};
 use std::io;
@@ -23,6 +24,8 @@ pub(crate) struct Stage {
     path: PathBuf,
     /// Deletes it in the end.
     _folder: Option<TempDir>,
+    /// The same for folders on a tmpfs.
+    in_memory: RefCell<Vec<TempDir>>,
 }
 
 impl Stage {
@@ -30,8 +33,13 @@ impl Stage {
     /// line on each peer that does not.
     pub(crate) fn build(args: &Args) -> Result<(Self, Vec<String>)> {
         let folder = tempfile::tempdir()?;
-        let stage = Self { path: folder.path().into(), _folder: Some(folder) };
+        let stage = Self {
+            path: folder.path().into(),
+            _folder: Some(folder),
+            in_memory: RefCell::default(),
+        };
         script("bench/build", &[stage.path.as_os_str()])?;
+        script("guests/tiny/build", &[stage.path.as_os_str()])?;
         stage.add(Vmm::Kiln, Path::new(KILN))?;
         symlink(env::current_exe()?, stage.path.join("figures"))?;
         let mut absent = Vec::new();
@@ -58,7 +66,7 @@ impl Stage {
 
     /// One that somebody has built.
     pub(crate) fn at(path: &Path) -> Self {
-        Self { path: path.into(), _folder: None }
+        Self { path: path.into(), _folder: None, in_memory: RefCell::default() }
     }
 
     /// The folder.
@@ -85,6 +93,25 @@ impl Stage {
         io::copy(&mut init.as_slice(), &mut entry)?;
         cpio::newc::trailer(entry.finish()?)?;
         Ok(())
+    }
+
+    /// Adds Linux with fio, unless it is there.
+    pub(crate) fn add_disk_guest(&self) -> Result<()> {
+        let initrd = self.path.join("disk-initrd");
+        if !initrd.exists() {
+            let guest = PathBuf::from(script("bench/disk_guest", &[])?);
+            symlink(guest.join("vmlinux"), self.path.join("disk-vmlinux"))?;
+            symlink(guest.join("initrd"), initrd)?;
+        }
+        Ok(())
+    }
+
+    /// The path of a file of that name in memory, for as long as the stage is there.
+    pub(crate) fn memory_file(&self, name: &str) -> Result<PathBuf> {
+        let folder = tempfile::tempdir_in("/dev/shm")?;
+        let path = folder.path().join(name);
+        self.in_memory.borrow_mut().push(folder);
+        Ok(path)
     }
 
     /// Who takes part: Kiln, then the peers.

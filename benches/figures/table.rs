@@ -81,10 +81,18 @@ fn rows(figures: &[Figure]) -> Vec<Vec<String>> {
     rows
 }
 
-/// All that occur, in a fixed order.
-fn columns(figures: &[Figure]) -> Vec<&'static str> {
-    let all = ["Kiln", FLOOR].into_iter().chain(Vmm::PEERS.map(Vmm::title));
-    all.filter(|column| figures.iter().any(|figure| figure.summary(column).is_some())).collect()
+/// All that occur: VMMs in a fixed order, then others as they come.
+fn columns(figures: &[Figure]) -> Vec<&str> {
+    let known = ["Kiln", FLOOR].into_iter().chain(Vmm::PEERS.map(Vmm::title));
+    let mut columns: Vec<&str> = known
+        .filter(|column| figures.iter().any(|figure| figure.summary(column).is_some()))
+        .collect();
+    for series in figures.iter().flat_map(|figure| &figure.series) {
+        if !columns.contains(&series.column.as_str()) {
+            columns.push(&series.column);
+        }
+    }
+    columns
 }
 
 fn figure_rows(figure: &Figure, columns: &[&str]) -> Vec<Vec<String>> {

@@ -3,7 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::guest::Guest;
+use crate::guest::{Disk, Guest, Transport};
 
 /// A VMM and how it is made to run a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,11 @@ impl Vmm {
         }
     }
 
+    /// Whether it is measured with disks.
+    fn has_disks(self) -> bool {
+        matches!(self, Self::Kiln | Self::OtherKiln | Self::Qemu)
+    }
+
     /// Whether a guest's restart ends the process. Cloud Hypervisor starts the
     /// guest again instead, so there the guest powers off.
     pub(crate) fn ends_on_restart(self) -> bool {
@@ -93,6 +98,9 @@ impl Vmm {
         folder: &Path,
     ) -> io::Result<Option<Command>> {
         let mut command = Command::new(binary);
+        if !guest.disks.is_empty() && !self.has_disks() {
+            return Ok(None);
+        }
         match self {
             Self::Kiln | Self::OtherKiln => kiln(&mut command, guest),
             Self::Firecracker => firecracker(&mut command, guest, folder)?,
@@ -112,6 +120,28 @@ fn kiln(command: &mut Command, guest: &Guest) {
     command.args(["--cmdline", &guest.cmdline]);
     if let Some(initrd) = &guest.initrd {
         command.arg("-i").arg(initrd);
+    }
+    // Only what differs from the default, so that older builds know it all.
+    if guest.cpus > 1 {
+        command.args(["-c", &guest.cpus.to_string()]);
+    }
+    match guest.transport {
+        Some(Transport::Pci) => drop(command.args(["--transport", "pci"])),
+        Some(Transport::Mmio) => drop(command.args(["--transport", "mmio"])),
+        None => {}
+    }
+    for disk in &guest.disks {
+        let mut option = disk.path.clone().into_os_string();
+        if disk.direct {
+            option.push(",cache=direct");
+        }
+        if disk.qcow2 {
+            option.push(",format=qcow2,readonly");
+        }
+        if guest.cpus > 1 {
+            option.push(format!(",queues={}", guest.cpus));
+        }
+        command.arg("--disk").arg(option);
     }
 }
 
@@ -153,15 +183,57 @@ fn cloud_hypervisor(command: &mut Command, guest: &Guest) {
 }
 
 fn qemu(command: &mut Command, guest: &Guest) {
+    let machine = match guest.transport {
+        Some(Transport::Pci) => "q35,accel=kvm",
+        _ => "microvm,accel=kvm",
+    };
     // It gives up over a register that software KVM refuses, so not that one.
-    command.args(["-M", "microvm,accel=kvm", "-cpu", "host,-arch-capabilities"]);
+    command.args(["-M", machine, "-cpu", "host,-arch-capabilities"]);
     command.args(["-nodefaults", "-no-user-config"]);
     command.args(["-display", "none", "-serial", "stdio", "-no-reboot"]);
+    command.args(["-smp", &guest.cpus.to_string()]);
     command.args(["-m", &guest.mib.to_string()]).arg("-kernel").arg(&guest.kernel);
     command.args(["-append", &guest.cmdline]);
     if let Some(initrd) = &guest.initrd {
         command.arg("-initrd").arg(initrd);
     }
+    if !guest.disks.is_empty() {
+        // The modern transport, as everybody else's.
+        command.args(["-global", "virtio-mmio.force-legacy=false"]);
+        command.args(["-object", "iothread,id=disks"]);
+    }
+    for (number, disk) in guest.disks.iter().enumerate() {
+        command.arg("-blockdev").arg(qemu_blockdev(number, disk).to_string());
+        let kind = if guest.transport == Some(Transport::Pci) { "pci" } else { "device" };
+        let queues = guest.cpus;
+        command.args([
+            "-device",
+            &format!("virtio-blk-{kind},drive=disk{number},iothread=disks,num-queues={queues}"),
+        ]);
+    }
+}
+
+/// A disk in QEMU's words: io_uring, and the cache as Kiln's.
+fn qemu_blockdev(number: usize, disk: &Disk) -> serde_json::Value {
+    let node = format!("disk{number}");
+    let mut file = serde_json::json!({
+        "driver": "file",
+        "filename": disk.path,
+        "aio": "io_uring",
+        "cache": { "direct": disk.direct },
+        "read-only": disk.qcow2,
+    });
+    if !disk.qcow2 {
+        file["node-name"] = node.into();
+        return file;
+    }
+    serde_json::json!({
+        "driver": "qcow2",
+        "file": file,
+        "cache": { "direct": disk.direct },
+        "read-only": true,
+        "node-name": node,
+    })
 }
 
 fn kvmtool(command: &mut Command, guest: &Guest, kernel: &Path) {

@@ -124,16 +124,17 @@ static void start(uint32_t type) {
         fail("the disk is too small");
 }
 
-static uint64_t tsc_khz(void) {
-    uint64_t khz = 0;
-    if (cpuid(0x40000000, 0).eax >= 0x40000010)
+static uint64_t tsc_khz(const char *arg) {
+    uint64_t khz = *arg == ':' ? (arg++, parse_number(&arg, 10)) : 0;
+    if (!khz && cpuid(0x40000000, 0).eax >= 0x40000010)
         khz = cpuid(0x40000010, 0).eax;
     if (!khz)
         fail("the clock's rate is unknown");
     return khz;
 }
 
-/* load:read:DEPTH:REQUESTS, and load:write. */
+/* load:read:DEPTH:REQUESTS, and load:write; then :KHZ of the time stamp counter where no leaf of
+   the hypervisor's has it. */
 void word_load(const char *arg) {
     bool write = starts_with(arg, "write:");
     if (!write && !starts_with(arg, "read:"))
@@ -143,7 +144,7 @@ void word_load(const char *arg) {
     if (*arg++ != ':' || !depth || depth > DEPTHS)
         fail("a load has a depth up to 64 and a number of requests");
     wanted = parse_number(&arg, 10);
-    uint64_t khz = tsc_khz();
+    uint64_t khz = tsc_khz(arg);
     start(write ? BLK_OUT : BLK_IN);
     uint64_t before = read_tsc();
     ring3_call(drive);
