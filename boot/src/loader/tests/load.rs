@@ -68,7 +68,7 @@ fn a_bzimage_gets_its_own_header_and_our_fields() {
     assert_eq!(initrd, 256 * MIB - 0x1000);
     assert_eq!(bytes(&ram, initrd, 12), b"12345\0\0\x00678\0");
 
-    assert_eq!(bytes(&ram, zero + 0x1e8, 1), [4]);
+    assert_eq!(bytes(&ram, zero + 0x1e8, 1), [5]);
     let e820 = |n: u64| {
         let at = zero + 0x2d0 + n * 20;
         (u64_at(&ram, at), u64_at(&ram, at + 8), u32_at(&ram, at + 16))
@@ -76,7 +76,8 @@ fn a_bzimage_gets_its_own_header_and_our_fields() {
     assert_eq!(e820(0), (0, 0x9_fc00, 1));
     assert_eq!(e820(1), (0x9_fc00, 0x6_0400, 2));
     assert_eq!(e820(2), (MIB, 255 * MIB, 1));
-    assert_eq!(e820(3), (0xfffb_c000, 0x4000, 2));
+    assert_eq!(e820(3), (layout::PCI_ECAM, layout::PCI_ECAM_SIZE, 2));
+    assert_eq!(e820(4), (0xfffb_c000, 0x4000, 2));
 }
 
 #[test]
@@ -153,7 +154,7 @@ fn a_multiboot_kernel_gets_each_initrd_as_a_module() {
     assert_eq!(bytes(&ram, u32_at(&ram, modules + 24), 2), b"b\0");
 
     let (size, map) = (u32_at(&ram, info + 44), u32_at(&ram, info + 48));
-    assert_eq!((size, u32_at(&ram, map)), (4 * 24, 20));
+    assert_eq!((size, u32_at(&ram, map)), (5 * 24, 20));
     assert_eq!((u64_at(&ram, map + 52), u64_at(&ram, map + 60)), (MIB, 63 * MIB));
     assert_eq!(bytes(&ram, u32_at(&ram, info + 64), 5), b"kiln\0");
 }
