@@ -116,7 +116,7 @@ impl Ring {
     }
 
     /// Puts the last `count` popped chains back: the next pop finds them
-    /// again. They must not have been used.
+    /// again. None of them may have been used; those before may be in flight.
     pub fn unpop(&mut self, count: u16) {
         self.queue.set_next_avail(self.queue.next_avail().wrapping_sub(count));
     }

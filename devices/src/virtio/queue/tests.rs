@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use proptest::prelude::*;
+use virtio_queue::QueueT;
 use vm_memory::VolatileSlice;
 use vmm_core::mem::GuestRam;
 
@@ -237,6 +238,51 @@ fn an_event_index_in_the_middle_of_a_batch_is_not_missed() {
             assert_eq!(bench.driver.used(&bench.mem), Some(used));
         }
     }
+}
+
+#[test]
+fn chains_are_used_in_any_order() {
+    let mut bench = Bench::new(feature::EVENT_IDX);
+    let heads: Vec<_> =
+        (0..6).map(|_| bench.driver.add(&bench.mem, &[write_only(0x1000, 1)])).collect();
+    for _ in &heads {
+        assert_eq!(bench.pop(), Ok(Some((0, 1))));
+    }
+    for batch in [&[5, 0][..], &[3], &[1, 4, 2]] {
+        let used: Vec<_> = batch.iter().map(|at| (heads[*at], *at)).collect();
+        bench.ring.add_used(&used).unwrap();
+        bench.ring.signal().unwrap();
+        // The driver asked to hear of the first entry only.
+        bench.ring.interrupt().take_status();
+        assert_eq!(bench.line.rises(), 1);
+        for (head, len) in used {
+            let entry = (u32::from(head), u32::try_from(len).unwrap());
+            assert_eq!(bench.driver.used(&bench.mem), Some(entry));
+        }
+    }
+}
+
+#[test]
+fn a_queue_that_was_replaced_begins_anew() {
+    let mut bench = Bench::new(0);
+    for _ in 0..3 {
+        bench.driver.add(&bench.mem, &[write_only(0x1000, 1)]);
+    }
+    assert_eq!(bench.pop(), Ok(Some((0, 1))));
+    let queue = bench.ring.take_queue();
+    assert!(queue.ready());
+    assert_eq!(bench.pop(), Ok(None));
+    // What is given back goes on where it stopped.
+    assert!(!bench.ring.replace_queue(queue).ready());
+    assert_eq!(bench.pop(), Ok(Some((0, 1))));
+    let mut queue = bench.ring.take_queue();
+    queue.set_next_avail(0);
+    queue.set_next_used(0);
+    bench.driver.clear(&bench.mem);
+    bench.ring.replace_queue(queue);
+    assert_eq!(bench.pop(), Ok(None));
+    bench.driver.add(&bench.mem, &[read_only(0x1000, 2)]);
+    assert_eq!(bench.pop(), Ok(Some((2, 0))));
 }
 
 #[test]
