@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -57,6 +57,9 @@ struct State {
     /// Clusters whose refcount was written here before `imago` did. Until it
     /// does, a copy of the block from before may still be on its way.
     counted: BTreeSet<u64>,
+    /// Entries of the L1 and the refcount table, and where they belong, that
+    /// could not be written. `imago` does not try again, but goes by them.
+    owed: VecDeque<(u64, [u8; 8])>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +81,7 @@ impl<F: SyncFile> Ordered<F> {
             refcounts,
             unsynced: Unsynced::Nothing,
             counted: BTreeSet::new(),
+            owed: VecDeque::new(),
         };
         Ok(Self {
             file,
@@ -92,7 +96,9 @@ impl<F: SyncFile> Ordered<F> {
     /// # Errors
     /// What the host said.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.barrier(&mut self.lock())
+        let state = &mut *self.lock();
+        self.settle(state)?;
+        self.barrier(state)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -133,22 +139,32 @@ impl<F: SyncFile> Ordered<F> {
         Ok(())
     }
 
-    /// Writes entries of the L1 table, each a pointer.
-    fn put_pointers(&self, state: &mut State, from: &[u8], offset: u64) -> io::Result<()> {
-        for (_, target) in entries(from, offset) {
-            self.count(state, target)?;
+    /// Writes what could not be written before, or nothing may be.
+    fn settle(&self, state: &mut State) -> io::Result<()> {
+        while let Some((offset, entry)) = state.owed.front().copied() {
+            self.put_entry(state, entry, offset)?;
+            state.owed.pop_front();
         }
-        self.put_behind(state, from, offset)
+        Ok(())
     }
 
-    /// Writes entries of the refcount table, each a pointer.
-    fn put_refcount_table(&self, state: &mut State, from: &[u8], offset: u64) -> io::Result<()> {
-        for (at, target) in entries(from, offset) {
-            state.refcounts.enter(at, target);
-            state.blocks.insert(target);
+    /// Writes an entry of the L1 or the refcount table, now or later.
+    fn put_or_owe(&self, state: &mut State, entry: [u8; 8], offset: u64) -> io::Result<()> {
+        state.owed.retain(|(at, _)| *at != offset);
+        state.owed.push_back((offset, entry));
+        self.settle(state)
+    }
+
+    fn put_entry(&self, state: &mut State, entry: [u8; 8], offset: u64) -> io::Result<()> {
+        let target = u64::from_be_bytes(entry) & OFFSET_MASK;
+        if target != 0 {
+            if state.refcounts.table().contains(&offset) {
+                state.refcounts.enter(offset, target);
+                state.blocks.insert(target);
+            }
             self.count(state, target)?;
         }
-        self.put_behind(state, from, offset)
+        self.put_behind(state, &entry, offset)
     }
 
     /// Writes into the header. If the refcount table moves, the new one is in
@@ -196,13 +212,13 @@ impl<F: SyncFile> ImageFile for Ordered<F> {
     /// a damaged image had put where these are.
     fn write(&self, from: &[u8], offset: u64) -> io::Result<()> {
         let state = &mut *self.lock();
-        let is_entry = from.len() == size_of::<u64>();
+        if self.l1_table.contains(&offset) || state.refcounts.table().contains(&offset) {
+            let entry = from.try_into().map_err(|_| overlap())?;
+            return self.put_or_owe(state, entry, offset);
+        }
+        self.settle(state)?;
         if offset < self.cluster_size {
             self.put_header(state, from, offset)
-        } else if self.l1_table.contains(&offset) {
-            if is_entry { self.put_pointers(state, from, offset) } else { Err(overlap()) }
-        } else if state.refcounts.table().contains(&offset) {
-            if is_entry { self.put_refcount_table(state, from, offset) } else { Err(overlap()) }
         } else if state.blocks.contains(&(offset - offset % self.cluster_size)) {
             self.put_refcounts(state, from, offset)
         } else {
@@ -218,15 +234,6 @@ impl<F: SyncFile> ImageFile for Ordered<F> {
 
 fn overlap() -> io::Error {
     io::Error::other("a table of the image is where another is; `qemu-img check` says more")
-}
-
-/// The entries of a table in the bytes `from` at file offset `offset` that
-/// point somewhere: where they are and the offset that they point to.
-fn entries(from: &[u8], offset: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
-    let (whole, _) = from.as_chunks::<8>();
-    let offsets = (offset..).step_by(8);
-    let targets = whole.iter().map(|entry| u64::from_be_bytes(*entry) & OFFSET_MASK);
-    offsets.zip(targets).filter(|(_, target)| *target != 0)
 }
 
 /// Puts the part of `new` at `new_offset` that lies there over `old`, which is
