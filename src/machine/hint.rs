@@ -1,4 +1,4 @@
-use crate::config::VmConfig;
+use crate::config::{Transport, VmConfig};
 use crate::exit::Verdict;
 
 /// What may help after `verdict`, as a sentence, for the two mistakes that
@@ -27,10 +27,16 @@ fn no_root(config: &VmConfig) -> String {
         n => format!("{n} disks are attached, /dev/vda and on"),
     };
     let help = if config.initrds.is_empty() {
-        "the kernel needs VIRTIO_MMIO, VIRTIO_BLK and the file system built in, or an initrd \
-         that has them as modules"
+        let bus = match config.transport {
+            Transport::Mmio => "VIRTIO_MMIO",
+            Transport::Pci => "VIRTIO_PCI",
+        };
+        format!(
+            "the kernel needs {bus}, VIRTIO_BLK and the file system built in, or an initrd that \
+             has them as modules"
+        )
     } else {
-        "an initrd was given, but the kernel found no /init in it"
+        "an initrd was given, but the kernel found no /init in it".into()
     };
     format!("{disks}, and {root}; {help}")
 }

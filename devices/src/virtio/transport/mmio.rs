@@ -3,7 +3,6 @@ use std::sync::Arc;
 use vmm_core::bus::{BusDevice, Doorbells};
 use vmm_core::irq::IrqLine;
 use vmm_core::mem::GuestRam;
-use vmm_sys_util::eventfd::EventFd;
 
 use super::{Core, NotifyPlace, QueueSetup, RingPart, half, with_half};
 use crate::virtio::{Interrupt, VirtioDevice};
@@ -52,10 +51,6 @@ pub struct Mmio {
 }
 
 impl Mmio {
-    /// Offset of the register whose writes the machine may turn into the
-    /// doorbells by ioeventfd: 4 bytes, the value being the queue's index.
-    pub const NOTIFY_OFFSET: u64 = reg::QUEUE_NOTIFY;
-
     /// `device` behind registers; it works in `mem` and interrupts by `line`.
     pub fn new(device: Box<dyn VirtioDevice>, mem: Arc<GuestRam>, line: Arc<dyn IrqLine>) -> Self {
         let interrupt = Interrupt::new(device.info().id, line);
@@ -68,11 +63,6 @@ impl Mmio {
         self.core.set_doorbells(host);
         self.core.set_notify_place(base.checked_add(reg::QUEUE_NOTIFY).map(NotifyPlace::Register));
         self
-    }
-
-    /// The device's eventfds, by queue index.
-    pub fn doorbells(&self) -> &[EventFd] {
-        self.core.doorbells()
     }
 
     fn read_register(&self, offset: u64) -> u32 {
