@@ -77,6 +77,28 @@ fn a_disk_in_use_names_the_run_that_has_it() {
 }
 
 #[test]
+fn a_qcow2_disk_and_its_backing_file_are_locked_too() {
+    if !has_kvm() {
+        return;
+    }
+    let place = fixtures::make();
+    let mut create = Command::new("qemu-img");
+    create.args(["create", "-q", "-f", "qcow2", "-b", "disk.img", "-F", "raw", "top.qcow2"]);
+    let status = create.current_dir(place.path()).status();
+    assert!(status.expect("qemu-img can be run (package qemu-utils)").success());
+    let first = Running::start(place.path(), &["--disk", "top.qcow2"]);
+    for disk in ["top.qcow2", "top.qcow2,readonly", "disk.img"] {
+        let second = brief(place.path(), &["--disk", disk]);
+        let said = String::from_utf8(second.stderr).unwrap();
+        assert_eq!(second.status.code(), Some(125), "{disk}: {said}");
+        assert!(said.contains(&format!("is in use by process {}", first.id())), "{said}");
+    }
+    // What is only read may be read by others.
+    let second = brief(place.path(), &["--disk", "disk.img,readonly"]);
+    assert_eq!(second.status.code(), Some(7), "{}", String::from_utf8_lossy(&second.stderr));
+}
+
+#[test]
 fn a_killed_run_leaves_no_lock() {
     if !has_kvm() {
         return;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
-use testing::{Guest, Signal};
+use testing::{Guest, Signal, TRANSPORTS};
 
 use crate::POWERED_OFF;
 
@@ -42,13 +42,16 @@ fn numbers(image: &[u8]) -> Vec<u64> {
 }
 
 /// Kills Kiln in the midst of a guest's writing, again and again. Each time,
-/// all that the guest was told to be flushed must be on the disk.
+/// all that the guest was told to be flushed must be on the disk. Each
+/// transport has every other turn.
 fn survives_kills(disk: &Path, options: &str, contents: impl Fn() -> Vec<u8>) {
     const TURNS: u64 = 50;
     let mut acknowledged = vec![0; usize::try_from(SECTORS).unwrap()];
     let mut next = 1;
     for turn in 0..TURNS {
-        let mut guest = Guest::tiny(&[&format!("records:{next}")]).disk(disk, options).spawn();
+        let transport = TRANSPORTS[usize::from(turn % 2 == 0)];
+        let guest = Guest::tiny(&[&format!("records:{next}")]).transport(transport);
+        let mut guest = guest.disk(disk, options).spawn();
         // Each turn is cut off at another place.
         guest.wait_for(&format!("record {}\n", next + turn % 7));
         guest.signal(Signal::SIGKILL);
@@ -96,9 +99,10 @@ fn what_a_guest_flushed_to_a_qcow2_disk_survives_kill_9() {
 }
 
 /// A guest that watches its disk of 64 sectors change so many times.
-fn watcher(disk: &Path, changes: u32) -> testing::Running {
+fn watcher(disk: &Path, transport: &str, changes: u32) -> testing::Running {
     let words = [&*format!("capacity:{changes}"), "end:poweroff"];
-    let mut guest = Guest::tiny(&words).arg("-v").disk(disk, ",id=growing").spawn();
+    let mut guest =
+        Guest::tiny(&words).transport(transport).arg("-v").disk(disk, ",id=growing").spawn();
     guest.wait_for("capacity: 64 sectors\n");
     guest
 }
@@ -109,35 +113,41 @@ fn resize(disk: &Path, sectors: u64) {
 
 #[test]
 fn a_disk_that_grew_is_seen_after_a_hang_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let disk = raw(&folder, 64);
-    let mut guest = watcher(&disk, 2);
-    resize(&disk, 128);
-    guest.signal(Signal::SIGHUP).wait_for("capacity: 128 sectors\n");
-    resize(&disk, 1 << 33);
-    guest.signal(Signal::SIGHUP).wait_for("capacity: 8589934592 sectors\n");
-    guest.wait_for("capacity: last sector 0, next 1\n");
-    guest.wait().expect(0, POWERED_OFF);
+    for transport in TRANSPORTS {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = raw(&folder, 64);
+        let mut guest = watcher(&disk, transport, 2);
+        resize(&disk, 128);
+        guest.signal(Signal::SIGHUP).wait_for("capacity: 128 sectors\n");
+        resize(&disk, 1 << 33);
+        guest.signal(Signal::SIGHUP).wait_for("capacity: 8589934592 sectors\n");
+        guest.wait_for("capacity: last sector 0, next 1\n");
+        guest.wait().expect(0, POWERED_OFF);
+    }
 }
 
 #[test]
 fn a_disk_that_shrank_is_told_and_nothing_else_breaks() {
     let folder = tempfile::tempdir().unwrap();
     let disk = raw(&folder, 64);
-    let mut guest = watcher(&disk, 1);
+    let mut guest = watcher(&disk, TRANSPORTS[0], 1);
     resize(&disk, 8);
     guest.signal(Signal::SIGHUP).wait_for("capacity: 8 sectors\n");
     guest.wait_for("capacity: last sector 0, next 1\n");
     let outcome = guest.wait();
     outcome.expect(0, POWERED_OFF);
-    assert!(outcome.stderr.contains("has 4096 bytes now, 32768 before"), "{outcome}");
+    let name = format!("disk growing ({})", disk.display());
+    let line = format!("kiln: warn: {name} has 4096 bytes now, 32768 before\n");
+    assert!(outcome.stderr.contains(&line), "{outcome}");
+    // What it is and how it is served was said at the start.
+    assert!(outcome.stderr.contains(&format!("{name}: 32768 bytes in blocks of 512")), "{outcome}");
 }
 
 #[test]
 fn a_hang_up_with_nothing_to_see_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let disk = raw(&folder, 64);
-    let mut guest = watcher(&disk, 1);
+    let mut guest = watcher(&disk, TRANSPORTS[0], 1);
     guest.signal(Signal::SIGHUP).wait_for_stderr("is as large as it was");
     resize(&disk, 65);
     guest.signal(Signal::SIGHUP).wait_for("capacity: 65 sectors\n");

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use testing::{Guest, kernel, patiently};
+use testing::{Guest, TRANSPORTS, kernel, patiently};
 
-use super::{MOUNT_TOOLS, TRANSPORTS, host, qcow2, raw, to_raw};
+use super::{MOUNT_TOOLS, host, qcow2, raw, to_raw};
 use crate::POWERED_OFF;
 use crate::report::Report;
 
@@ -62,7 +62,7 @@ fn files_and_blocks_come_back(transport: &str) {
     let files = [raw(&folder, "files.img", 48), qcow2(&folder, "files.qcow2", 48)];
     let blocks = [raw(&folder, "blocks.img", 16), qcow2(&folder, "blocks.qcow2", 16)];
     let guest = debian_guest(&format!("{FILL}{VERIFY}"));
-    let guest = guest.arg("--transport").arg(transport);
+    let guest = guest.transport(transport);
     let guest = guest.disk(&files[0], "").disk(&files[1], "");
     let guest = guest.disk(&blocks[0], ",queues=2").disk(&blocks[1], ",format=qcow2,queues=2");
     let outcome = guest.disk(&testing::tools(), ",readonly,id=tools").run();

@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use testing::{patiently, pattern};
+use testing::{TRANSPORTS, patiently, pattern};
 
-use super::{TRANSPORTS, guest, host, qcow2, raw};
+use super::{guest, host, qcow2, raw};
 use crate::POWERED_OFF;
 use crate::report::Report;
 
@@ -107,7 +107,7 @@ fn disks_can_be_reset_with_requests_in_flight() {
             let [a, source] = ["a.img", "source.img"].map(|name| raw(&folder, name, 4));
             let b = qcow2(&folder, "b.qcow2", 4);
             fs::write(&source, pattern(4 << 20)).unwrap();
-            let guest = guest(RESET).cpus(2).arg("--transport").arg(transport);
+            let guest = guest(RESET).cpus(2).transport(transport);
             let outcome = guest.disk(&a, "").disk(&b, "").disk(&source, ",readonly").run();
             outcome.expect(0, POWERED_OFF);
             assert_eq!(Report::of(&outcome).all("failed"), [""; 0], "{outcome}");

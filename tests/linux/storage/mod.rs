@@ -16,9 +16,6 @@ use testing::{Guest, kernel};
 
 use crate::MINIMAL;
 
-/// The ways from a guest to its disks.
-const TRANSPORTS: [&str; 2] = ["mmio", "pci"];
-
 /// Mounts the disk of programs, which has this for its id, at /tools.
 const MOUNT_TOOLS: &str = "
     mkdir /tools

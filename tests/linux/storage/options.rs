@@ -39,7 +39,7 @@ fn a_guest_sees_what_was_asked_for() {
         poweroff -f"
         );
         fs::write(&a, pattern(8 << 20)).unwrap();
-        let guest = guest(&script).cpus(3).arg("--transport").arg("pci");
+        let guest = guest(&script).cpus(3).transport("pci");
         let guest = guest
             .disk(&a, ",id=first,readonly,format=raw")
             .disk(&b, ",id=second,serial=S-2,queues=2,queue-size=16")

@@ -2,9 +2,9 @@
 
 use std::fs::File;
 
-use testing::{Signal, patiently};
+use testing::{Signal, TRANSPORTS, patiently};
 
-use super::{TRANSPORTS, guest, host, raw};
+use super::{guest, host, raw};
 use crate::POWERED_OFF;
 use crate::report::Report;
 
@@ -25,7 +25,7 @@ fn a_grown_disk_is_seen_after_sighup_and_can_be_written() {
             dd if=/dev/zero of=/dev/vda bs=1M count=1 seek=23 conv=fsync 2>/dev/null || echo failed=end
             dd if=/dev/zero of=/dev/vda bs=1M count=1 seek=24 conv=fsync 2>/dev/null && echo failed=past
             poweroff -f";
-            let guest = guest(script).arg("--transport").arg(transport).disk(&path, "");
+            let guest = guest(script).transport(transport).disk(&path, "");
             let mut guest = guest.spawn();
             guest.wait_for("size=16384");
             File::options().write(true).open(&path).unwrap().set_len(24 << 20).unwrap();
