@@ -3,6 +3,7 @@ mod damage;
 mod header;
 mod host;
 mod model;
+mod queues;
 mod refusal;
 
 use std::fs;
