@@ -151,3 +151,35 @@ fn a_disk_and_an_interface_serve_a_debian_kernel() {
         assert!(report.number("messages") >= 5, "{outcome}");
     });
 }
+
+#[test]
+fn a_message_follows_its_processor() {
+    patiently(|| {
+        let Some(tap) = Tap::new("10.213.3.1/24") else { return };
+        let script = "
+        ip addr add 10.213.3.2/24 dev eth0
+        ip link set eth0 up
+        ping -c 1 10.213.3.1 >/dev/null
+        irq=$(grep virtio0-input.0 /proc/interrupts | sed 's/^ *//; s/:.*//')
+        count() {
+            grep virtio0-input.0 /proc/interrupts | awk \"{ print \\$$1 }\"
+        }
+        for turn in 1 2 3; do
+            for cpu in 0 1; do
+                echo $((1 << cpu)) >/proc/irq/$irq/smp_affinity || echo failed=$cpu
+                # The first interrupt may still come where the last did.
+                ping -c 1 10.213.3.1 >/dev/null || echo failed=ping
+                before=$(count $((2 + cpu)))
+                ping -c 1 10.213.3.1 >/dev/null || echo failed=ping
+                [ $(count $((2 + cpu))) -gt $before ] && echo followed=$cpu
+            done
+        done
+        poweroff -f";
+        let guest = Guest::linux(&kernel(MINIMAL), script).transport("pci").cpus(2);
+        let outcome = guest.append("quiet").tap(tap.name()).run();
+        outcome.expect(0, POWERED_OFF);
+        let report = Report::of(&outcome);
+        assert_eq!(report.all("failed"), [""; 0], "{outcome}");
+        assert_eq!(report.all("followed"), ["0", "1", "0", "1", "0", "1"], "{outcome}");
+    });
+}

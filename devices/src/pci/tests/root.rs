@@ -159,3 +159,21 @@ fn the_aperture_adds_its_base() {
     window.read(0x1008, &mut data);
     assert_eq!((data, memory(&root, BASE + 0x1008)), ([1, 2, 3], 0x0003_0201));
 }
+
+#[test]
+fn a_function_that_is_busy_holds_up_nobody_else() {
+    let root = Arc::new(Root::new());
+    let [busy, other] = [(); 2].map(|()| {
+        let sample = Arc::new(Mutex::new(Sample::new(1, &Messages::default())));
+        root.add(Arc::clone(&sample) as _).unwrap();
+        sample
+    });
+    root.assign(aperture(4), |slot| slot).unwrap();
+    let _held = busy.lock().unwrap();
+    // These would not come back if they waited for it.
+    assert_eq!(read32(&root, 2, reg::VENDOR_ID), 0x5678_1234);
+    write32(&root, 2, reg::BAR0 + 8, 0xe800_3000);
+    root.write_memory(BASE + 0x3000, &7_u32.to_le_bytes());
+    assert_eq!(memory(&root, BASE + 0x3000), 7);
+    assert!(other.try_lock().is_ok());
+}
