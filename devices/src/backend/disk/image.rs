@@ -88,7 +88,7 @@ pub trait DiskImage: Send + Sync {
     /// to [`Place::Alone`], whose callers hold it alone, apart from all other
     /// transfers, whose callers have entered it. `None` if nothing must be.
     fn gate(&self) -> Option<&Arc<Gate>>;
-    /// How a flush may be done without the image's help; constant.
+    /// How a flush of the writes that have ended by now may be done.
     fn stable(&self) -> Stable<'_>;
     /// Reads at byte `offset` into `pieces`, in order; returns how many bytes
     /// came, 0 only at the end.

@@ -13,7 +13,7 @@ use super::ordered::Ordered;
 use super::part::Part;
 use crate::backend::disk::channel::persist;
 use crate::backend::disk::{
-    Access, DiskError, DiskImage, Gate, Geometry, OpenOptions, Place, Stable,
+    Access, CacheMode, DiskError, DiskImage, Gate, Geometry, OpenOptions, Place, Stable,
 };
 
 /// The most bytes that are read or written through memory of our own at once.
@@ -219,8 +219,15 @@ impl DiskImage for Qcow2Disk {
         self.gate.as_ref()
     }
 
+    /// Where all metadata is in the file, its `fdatasync` is all of a flush.
     fn stable(&self) -> Stable<'_> {
-        Stable::Image
+        let is_written = self.changes.try_lock().is_ok_and(|changes| !changes.pending);
+        let has_order = self.metadata.as_ref().is_some_and(|metadata| metadata.is_settled());
+        if is_written && has_order && self.options.cache != CacheMode::Unsafe {
+            Stable::File(self.file.transfers())
+        } else {
+            Stable::Image
+        }
     }
 
     fn read_at(&self, pieces: &[VolatileSlice<'_>], offset: u64) -> io::Result<usize> {

@@ -101,6 +101,11 @@ impl<F: SyncFile> Ordered<F> {
         self.barrier(state)
     }
 
+    /// Whether all that was to be written has been.
+    pub(super) fn is_settled(&self) -> bool {
+        self.lock().owed.is_empty()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 
 use super::*;
+use crate::backend::disk::Stable;
 
 const MIB: u64 = 1 << 20;
 
@@ -35,6 +36,23 @@ fn discarded_space_goes_back_to_the_host_unless_it_is_to_stay() {
         drop(disk);
         images.qemu_img("check -q disk");
     }
+}
+
+#[test]
+fn a_flush_is_the_images_business_while_it_has_metadata_to_write() {
+    let images = Images::new();
+    images.qemu_img("create -q -f qcow2 disk 1M");
+    let disk = images.open("disk");
+    let is_plain = || matches!(disk.stable(), Stable::File(_));
+    assert!(is_plain());
+    write(&disk, &[1; 512], 0);
+    assert!(!is_plain());
+    disk.flush().unwrap();
+    assert!(is_plain());
+    write(&disk, &[2; 512], 512);
+    assert!(is_plain());
+    disk.write_zeroes(0, 1024, true).unwrap();
+    assert!(is_plain());
 }
 
 #[test]
