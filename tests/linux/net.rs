@@ -38,6 +38,31 @@ fn the_guest_and_the_host_reach_each_other() {
     });
 }
 
+#[test]
+fn queues_of_another_size_carry_packets() {
+    patiently(|| {
+        let Some(tap) = Tap::new("10.212.5.1/24") else { return };
+        // Linux resets each queue alone for that (VIRTIO_F_RING_RESET, bit 40).
+        let script = "
+        ip link set eth0 up
+        ip addr add 10.212.5.2/24 dev eth0
+        echo features=$(cat /sys/class/net/eth0/device/features)
+        for size in 256 64 128; do
+            ethtool -G eth0 rx $size tx $size
+            ethtool -g eth0 | awk '/^Current/ {now = 1} now && /^[RT]X:/ {print \"size=\" $2}'
+            ping -c 3 -s 3000 10.212.5.1 >/dev/null && echo reached=$size
+        done
+        poweroff -f";
+        let guest = Guest::linux_with_programs(&kernel(MINIMAL), &["ethtool"], script);
+        let outcome = guest.append("quiet").tap(tap.name()).transport("pci").run();
+        outcome.expect(0, POWERED_OFF);
+        let report = Report::of(&outcome);
+        assert_eq!(report.one("features").as_bytes()[40], b'1', "{outcome}");
+        assert_eq!(report.all("size"), ["256", "256", "64", "64", "128", "128"], "{outcome}");
+        assert_eq!(report.all("reached"), ["256", "64", "128"], "{outcome}");
+    });
+}
+
 /// Offload features that Kiln has (VIRTIO 1.2 §5.1.3), by bit.
 const OFFLOADS: [(usize, &str); 7] = [
     (0, "CSUM"),
