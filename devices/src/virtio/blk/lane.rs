@@ -13,6 +13,9 @@ use crate::virtio::spec::blk;
 
 /// The most chains that one turn takes.
 const BUDGET: usize = 256;
+/// For how many turns operations are taken to need their time after one that
+/// did.
+const WAITS: u8 = 15;
 
 /// One queue and the requests from it that are in flight.
 ///
@@ -28,6 +31,8 @@ pub(super) struct Lane {
     ended: Vec<Ended>,
     /// Answered, and not yet in the used ring.
     used: Vec<(u16, usize)>,
+    /// Turns before the next that looks whether operations end at once.
+    waits: u8,
 }
 
 /// When a lane needs its next turn.
@@ -35,6 +40,9 @@ pub(super) struct Lane {
 pub(super) enum Next {
     /// Now.
     Now,
+    /// When the driver adds something, for which it need not ring before
+    /// [`Lane::listen`], or an operation ends.
+    Empty,
     /// When the driver rings or an operation ends.
     Later,
     /// When an operation ends, at the latest at this time.
@@ -65,6 +73,7 @@ impl Lane {
             ring,
             ended: Vec::new(),
             used: Vec::new(),
+            waits: 0,
         }
     }
 
@@ -96,18 +105,30 @@ impl Lane {
         self.ring.take_queue()
     }
 
-    /// Answers what has ended and starts what the driver made available. The
-    /// channel's next wait passes that on, so a batch costs one call.
+    /// Answers what has ended and starts what the driver made available.
     pub(super) fn turn(&mut self, channel: &mut dyn Channel) -> Next {
         self.reap(channel);
-        match self.take(channel) {
-            // From here on the driver rings. What it added just before is
-            // looked for: it may not have rung.
-            Stopped::Empty if self.ring.attempt(Ring::unmute) == Some(true) => Next::Now,
+        let stopped = self.take(channel);
+        if !self.is_idle() {
+            self.reap_at_once(channel);
+        }
+        match stopped {
+            Stopped::Empty => Next::Empty,
             Stopped::Share => Next::Now,
-            Stopped::Empty | Stopped::Full | Stopped::Broken => Next::Later,
+            Stopped::Full | Stopped::Broken => Next::Later,
             Stopped::Held(until) => Next::At(until),
         }
+    }
+
+    /// Has the driver ring from here on. True if it added something just
+    /// before, for which it may not have rung: the lane needs a turn.
+    pub(super) fn listen(&mut self) -> bool {
+        self.ring.attempt(Ring::unmute).unwrap_or(false)
+    }
+
+    /// Whether the driver added something since the last turn.
+    pub(super) fn has_more(&mut self) -> bool {
+        self.ring.attempt(|ring| ring.has_more()).unwrap_or(false)
     }
 
     /// Answers what has ended and takes nothing new; returns whether nothing
@@ -151,12 +172,24 @@ impl Lane {
         stopped.unwrap_or(Stopped::Broken)
     }
 
+    /// Passes on what was started, and answers what ends by that, as what the
+    /// host has in its cache does: before the driver is asked to ring for more.
+    /// Where nothing does, that is left to the wait that follows, which passes
+    /// it on too, and tried again later.
+    fn reap_at_once(&mut self, channel: &mut dyn Channel) {
+        if self.waits > 0 {
+            self.waits -= 1;
+        } else if !self.reap(channel) {
+            self.waits = WAITS;
+        }
+    }
+
     /// Takes what has ended: requests go on to their next operation, or are
-    /// answered.
-    fn reap(&mut self, channel: &mut dyn Channel) {
+    /// answered. Returns whether anything has.
+    fn reap(&mut self, channel: &mut dyn Channel) -> bool {
         channel.reap(&mut self.ended);
         if self.ended.is_empty() {
-            return;
+            return false;
         }
         let mem = self.ring.mem();
         for Ended { token, result } in self.ended.drain(..) {
@@ -179,6 +212,7 @@ impl Lane {
             self.used.push(reply.send(&mem, status, written));
         }
         self.answer();
+        true
     }
 
     /// Hands all answers to the driver.

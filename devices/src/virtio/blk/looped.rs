@@ -76,7 +76,12 @@ impl MutEventSubscriber for State {
         let _ = self.doorbells[index].read();
         let Some(lane) = &mut self.lanes[index] else { return };
         // One that is held back comes again with the next kick.
-        if lane.turn(&mut *self.channels[index]) == Next::Now || !lane.is_idle() {
+        let is_wanted = match lane.turn(&mut *self.channels[index]) {
+            Next::Now => true,
+            Next::Empty => lane.listen() || !lane.is_idle(),
+            Next::Later | Next::At(_) => !lane.is_idle(),
+        };
+        if is_wanted {
             self.ring(index);
         }
     }

@@ -13,6 +13,7 @@ mod flight;
 mod lane;
 #[cfg(any(test, feature = "testing"))]
 mod looped;
+mod pace;
 mod plan;
 mod request;
 #[cfg(test)]

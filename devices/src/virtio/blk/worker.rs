@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use vmm_core::event::{
     MachineRequest, RequestSender, StopFlag, Worker, WorkerSpec, panic_if_asked,
@@ -13,6 +14,7 @@ use vmm_sys_util::eventfd::EventFd;
 use super::crew::Crew;
 use super::disk::Disk;
 use super::lane::{Lane, Next};
+use super::pace::Pace;
 use crate::backend::disk::Channel;
 use crate::virtio::Subscriber;
 
@@ -237,9 +239,11 @@ impl Work {
     fn serve(&mut self, lane: &mut Lane, post: &Post, stop: &StopFlag) -> io::Result<()> {
         let channel = self.channel(lane, post.index);
         let bell = post.doorbell();
+        let mut pace = Pace::default();
         while !post.recalled.load(Ordering::Acquire) && !stop.is_set() {
             match lane.turn(channel) {
                 Next::Now => {}
+                Next::Empty => rest(lane, channel, post, &mut pace)?,
                 Next::Later => channel.wait(bell, None)?,
                 Next::At(until) => channel.wait(bell, Some(until))?,
             }
@@ -264,4 +268,24 @@ impl Work {
         });
         &mut *self.channel.insert(channel).2
     }
+}
+
+/// Waits until the driver adds something or an operation ends.
+fn rest(
+    lane: &mut Lane,
+    channel: &mut dyn Channel,
+    post: &Post,
+    pace: &mut Pace,
+) -> io::Result<()> {
+    let is_idle = lane.is_idle();
+    let found = || lane.has_more() || post.recalled.load(Ordering::Relaxed);
+    if (is_idle && pace.linger(found)) || lane.listen() {
+        return Ok(());
+    }
+    let start = Instant::now();
+    channel.wait(post.doorbell(), None)?;
+    if is_idle {
+        pace.slept(start.elapsed());
+    }
+    Ok(())
 }

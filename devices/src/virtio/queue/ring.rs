@@ -115,6 +115,19 @@ impl Ring {
         walk.chain(head).map(Some)
     }
 
+    /// Whether a chain is there to be popped. Changes nothing.
+    ///
+    /// # Errors
+    /// [`RingError::Queue`] if the available ring cannot be read.
+    pub fn has_more(&self) -> Result<bool, RingError> {
+        if !self.queue.ready() {
+            return Ok(false);
+        }
+        let avail = parts::avail(&self.queue, &self.mem)?;
+        let index = parts::load(&avail, parts::INDEX, Ordering::Relaxed)?;
+        Ok(index != self.queue.next_avail())
+    }
+
     /// Puts the last `count` popped chains back: the next pop finds them
     /// again. None of them may have been used; those before may be in flight.
     pub fn unpop(&mut self, count: u16) {

@@ -3,6 +3,7 @@ mod config;
 mod faults;
 mod hooked;
 mod limits;
+mod pace;
 mod requests;
 mod split;
 mod workers;

@@ -1,0 +1,59 @@
+use std::hint;
+use std::time::{Duration, Instant};
+
+/// The longest that a thread looks for more before it sleeps.
+pub(super) const LONGEST: Duration = Duration::from_micros(50);
+/// Looks between two of the clock.
+const LOOKS: usize = 32;
+/// A thread that looked in vain so often in a row sleeps 2 to this power times
+/// before it looks again.
+const MOST_MISSES: u32 = 10;
+
+/// How long a thread looks for more before it sleeps.
+///
+/// To be woken costs the driver a doorbell and the thread a switch, together
+/// more than most requests. So a thread that keeps being woken soon after it
+/// fell asleep looks around for as long first. It does so ever less often where
+/// that is in vain, as on a host whose processors have other things to do; an
+/// idle queue costs nothing.
+#[derive(Default)]
+pub(super) struct Pace {
+    /// Whether the last sleep was short.
+    is_brisk: bool,
+    /// In a row.
+    misses: u32,
+    /// Sleeps before the next look.
+    sleeps: u32,
+}
+
+impl Pace {
+    /// Looks for more by `found`, if that seems worthwhile; returns whether it
+    /// came.
+    pub(super) fn linger(&mut self, mut found: impl FnMut() -> bool) -> bool {
+        if !self.is_brisk {
+            return false;
+        }
+        if self.sleeps > 0 {
+            self.sleeps -= 1;
+            return false;
+        }
+        let start = Instant::now();
+        while start.elapsed() < LONGEST {
+            for _ in 0..LOOKS {
+                if found() {
+                    self.misses = 0;
+                    return true;
+                }
+                hint::spin_loop();
+            }
+        }
+        self.misses = MOST_MISSES.min(self.misses + 1);
+        self.sleeps = 1 << self.misses;
+        false
+    }
+
+    /// Notes for how long the thread slept.
+    pub(super) fn slept(&mut self, time: Duration) {
+        self.is_brisk = time < LONGEST;
+    }
+}
