@@ -1,6 +1,6 @@
 //! The block device (VIRTIO 1.2 §5.2).
 //!
-//! Each queue is a [`lane`] with a thread of its own, which waits for the
+//! Each queue is a lane with a thread of its own, which waits for the
 //! driver's doorbell and for the host's answers in one place. A request is
 //! parsed (`request`), planned (`plan`) and passed to the image through the
 //! queue's channel; nothing but the image's own locks is shared between queues.
