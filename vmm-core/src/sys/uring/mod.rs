@@ -354,7 +354,8 @@ impl Drop for Uring {
             }
             self.take(&mut ended);
         }
-        // The kernel would otherwise close them some time later.
-        let _ = self.ring.submitter().unregister_files();
+        // The files are left to the kernel, which lets go of them soon after.
+        // To unregister them would wait, before Linux 6.13, for the doorbell's
+        // poll, which never ends.
     }
 }
