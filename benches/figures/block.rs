@@ -172,7 +172,10 @@ impl Runner {
         for _ in 0..TRIES {
             match self.attempt(stage, cpus, case) {
                 Ok((outcome, exits)) if counts => {
-                    case.figure.add(self.column, case.job.figure(&outcome));
+                    let value = case.job.figure(&outcome);
+                    // It takes long, so one who waits is told.
+                    eprintln!("figures: {}: {} {value:.2}", case.figure.name, self.column);
+                    case.figure.add(self.column, value);
                     if let Some((figure, exits)) = case.exits.as_mut().zip(exits) {
                         figure.add(self.column, exits / case.job.requests(&outcome));
                     }
@@ -218,7 +221,7 @@ impl Runner {
         }
         // What reading the line and starting a shell for it costs is not the disk's.
         let start = exits(session)?;
-        session.run(&format!(": '{command}'"))?;
+        session.run(&format!(": \"{command}\""))?;
         let before = exits(session)?;
         let outcome = Outcome::parse(&session.run(&command)?)?;
         let during = exits(session)? - before;
