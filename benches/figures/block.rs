@@ -11,7 +11,7 @@ use crate::stage::{RESOURCES, Stage};
 use crate::vmm::Vmm;
 
 /// Rounds that count, and one before them that does not.
-const ROUNDS: u32 = 5;
+const ROUNDS: u32 = 3;
 /// The lab's guests hang now and then, so a start or a job may be tried again.
 const TRIES: u32 = 3;
 

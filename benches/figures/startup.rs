@@ -1,18 +1,26 @@
+use std::fs::File;
 use std::process::Command;
 
 use crate::Result;
 use crate::figure::{FLOOR, Figure};
-use crate::guest::Guest;
+use crate::guest::{Disk, Guest, Transport};
 use crate::stage::Stage;
+use crate::vmm::Vmm;
 
 /// Runs that do not count: they fill caches.
 const WARM_UP: u32 = 5;
+
+/// With so many disks, a start is to be as good as without.
+const DISKS: usize = 4;
+const DISK_BYTES: u64 = 1 << 20;
 
 /// From exec to the first byte of the tiny guest, in turns: each program once,
 /// `runs` times over, so that whatever else the machine does hits all alike.
 pub(crate) fn measure(stage: &Stage, runs: u32) -> Result<Vec<Figure>> {
     let guest = Guest::tiny(stage.path());
     let mut figure = Figure::new("exec to first byte", "ms").goal("≤ 2.5 × floor");
+    let mut disks = Figure::new("four disks on PCI add", "ms").goal("≤ 0.5 ms");
+    let mut with_disks = with_disks(stage)?;
     let mut floor = Command::new(stage.path().join(FLOOR));
     let mut programs = Vec::new();
     for vmm in stage.vmms() {
@@ -33,10 +41,27 @@ pub(crate) fn measure(stage: &Stage, runs: u32) -> Result<Vec<Figure>> {
         };
         add(FLOOR, nanoseconds(&mut floor)?);
         for (vmm, command) in &mut programs {
-            add(vmm.title(), nanoseconds(command)?);
+            let time = nanoseconds(command)?;
+            add(vmm.title(), time);
+            if counts && *vmm == Vmm::Kiln {
+                disks.add(vmm.title(), (nanoseconds(&mut with_disks)? - time) / 1e6);
+            }
         }
     }
-    Ok(vec![figure])
+    Ok(vec![figure, disks])
+}
+
+/// Kiln with disks on PCI, under the launcher.
+fn with_disks(stage: &Stage) -> Result<Command> {
+    let mut guest = Guest::tiny(stage.path());
+    guest.transport = Some(Transport::Pci);
+    for number in 0..DISKS {
+        let path = stage.memory_file(&format!("{number}.img"))?;
+        File::create(&path)?.set_len(DISK_BYTES)?;
+        guest.disks.push(Disk::raw(path));
+    }
+    let command = stage.command(Vmm::Kiln, &guest)?.ok_or("Kiln has disks")?;
+    Ok(first_byte(stage, &command))
 }
 
 /// `command` under the launcher that takes the times.
