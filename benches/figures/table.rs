@@ -108,7 +108,9 @@ fn figure_rows(figure: &Figure, columns: &[&str]) -> Vec<Vec<String>> {
     };
     let whole = figure.unit.is_empty();
     let mut rows = vec![row(name, goal, &|s| spread(s, whole))];
-    let many = figure.series.iter().any(|series| series.values.len() >= MANY);
+    // The least of differences is the largest disturbance.
+    let many = figure.series.iter().any(|series| series.values.len() >= MANY)
+        && figure.series.iter().flat_map(|series| &series.values).all(|value| *value > 0.0);
     if many {
         rows.push(row("… least".into(), String::new(), &|s| number(s.least, whole)));
     }
