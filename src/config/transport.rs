@@ -10,9 +10,9 @@ use super::BadValue;
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// Each at an address that ACPI names, with one interrupt.
-    #[default]
     Mmio,
     /// In the slots of a PCI bus, with an interrupt for each queue (MSI-X).
+    #[default]
     Pci,
 }
 
