@@ -22,7 +22,8 @@ const WAITS: u8 = 15;
 /// Whoever has a lane gives it turns: a thread of its own, or the event loop.
 /// A request comes from the ring, is planned, goes through a [`Channel`] to
 /// the image, and back into the ring, together with all others that ended
-/// meanwhile: a batch has one interrupt at most.
+/// meanwhile. The driver sees them there at once; that it is told of them is
+/// for whoever gives the turns to say, before it waits for anything.
 pub(super) struct Lane {
     disk: Arc<Disk>,
     agreed: Agreed,
@@ -31,6 +32,8 @@ pub(super) struct Lane {
     ended: Vec<Ended>,
     /// Answered, and not yet in the used ring.
     used: Vec<(u16, usize)>,
+    /// In the used ring, and the driver not told.
+    untold: usize,
     /// Turns before the next that looks whether operations end at once.
     waits: u8,
 }
@@ -73,6 +76,7 @@ impl Lane {
             ring,
             ended: Vec::new(),
             used: Vec::new(),
+            untold: 0,
             waits: 0,
         }
     }
@@ -120,6 +124,18 @@ impl Lane {
         }
     }
 
+    /// How many answers the driver has not been told of.
+    pub(super) fn untold(&self) -> usize {
+        self.untold
+    }
+
+    /// Tells the driver of its answers, if there are any and it wants to know.
+    pub(super) fn tell(&mut self) {
+        if std::mem::take(&mut self.untold) > 0 {
+            self.ring.attempt(Ring::signal);
+        }
+    }
+
     /// Has the driver ring from here on. True if it added something just
     /// before, for which it may not have rung: the lane needs a turn.
     pub(super) fn listen(&mut self) -> bool {
@@ -135,6 +151,7 @@ impl Lane {
     /// is in flight any more.
     pub(super) fn drain(&mut self, channel: &mut dyn Channel) -> bool {
         self.reap(channel);
+        self.tell();
         self.is_idle()
     }
 
@@ -215,16 +232,14 @@ impl Lane {
         true
     }
 
-    /// Hands all answers to the driver.
+    /// Puts all answers where the driver finds them.
     fn answer(&mut self) {
         if self.used.is_empty() {
             return;
         }
         let used = &self.used;
-        self.ring.attempt(|ring| {
-            ring.add_used(used)?;
-            ring.signal()
-        });
+        self.ring.attempt(|ring| ring.add_used(used));
+        self.untold += used.len();
         self.used.clear();
     }
 }

@@ -76,7 +76,9 @@ impl MutEventSubscriber for State {
         let _ = self.doorbells[index].read();
         let Some(lane) = &mut self.lanes[index] else { return };
         // One that is held back comes again with the next kick.
-        let is_wanted = match lane.turn(&mut *self.channels[index]) {
+        let next = lane.turn(&mut *self.channels[index]);
+        lane.tell();
+        let is_wanted = match next {
             Next::Now => true,
             Next::Empty => lane.listen() || !lane.is_idle(),
             Next::Later | Next::At(_) => !lane.is_idle(),

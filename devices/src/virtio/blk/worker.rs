@@ -11,6 +11,7 @@ use vmm_core::event::{
 use vmm_core::mem::GuestRam;
 use vmm_sys_util::eventfd::EventFd;
 
+use super::burst::Burst;
 use super::crew::Crew;
 use super::disk::Disk;
 use super::lane::{Lane, Next};
@@ -239,9 +240,14 @@ impl Work {
     fn serve(&mut self, lane: &mut Lane, post: &Post, stop: &StopFlag) -> io::Result<()> {
         let channel = self.channel(lane, post.index);
         let bell = post.doorbell();
-        let mut pace = Pace::default();
+        let (mut pace, mut burst) = (Pace::default(), Burst::default());
         while !post.recalled.load(Ordering::Acquire) && !stop.is_set() {
-            match lane.turn(channel) {
+            let next = lane.turn(channel);
+            if next == Next::Empty && gather(lane, post, &mut burst) {
+                continue;
+            }
+            lane.tell();
+            match next {
                 Next::Now => {}
                 Next::Empty => rest(lane, channel, post, &mut pace)?,
                 Next::Later => channel.wait(bell, None)?,
@@ -268,6 +274,16 @@ impl Work {
         });
         &mut *self.channel.insert(channel).2
     }
+}
+
+/// Looks whether the driver is about to add more, if it is to be told of
+/// something and nothing else is under way; returns whether it did.
+fn gather(lane: &mut Lane, post: &Post, burst: &mut Burst) -> bool {
+    if lane.untold() == 0 || !lane.is_idle() {
+        return false;
+    }
+    let untold = lane.untold();
+    burst.linger(untold, || lane.has_more() || post.recalled.load(Ordering::Relaxed))
 }
 
 /// Waits until the driver adds something or an operation ends.
