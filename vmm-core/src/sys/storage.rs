@@ -86,6 +86,7 @@ impl<F: ImageFile> Storage for Stored<F> {
         self.file.size()
     }
 
+    // SAFETY: asks nothing of its caller, see above.
     unsafe fn pure_readv(&self, buffers: IoVectorMut<'_>, mut offset: u64) -> io::Result<()> {
         for mut buffer in buffers.into_inner() {
             self.file.read(&mut buffer, offset)?;
@@ -94,6 +95,7 @@ impl<F: ImageFile> Storage for Stored<F> {
         Ok(())
     }
 
+    // SAFETY: asks nothing of its caller, see above.
     unsafe fn pure_writev(&self, buffers: IoVector<'_>, mut offset: u64) -> io::Result<()> {
         for buffer in buffers.into_inner() {
             self.file.write(&buffer, offset)?;
@@ -102,10 +104,12 @@ impl<F: ImageFile> Storage for Stored<F> {
         Ok(())
     }
 
+    // SAFETY: asks nothing of its caller, see above.
     unsafe fn pure_write_zeroes(&self, offset: u64, len: u64) -> io::Result<()> {
         self.file.zero(offset, len)
     }
 
+    // SAFETY: asks nothing of its caller, see above.
     unsafe fn pure_write_allocated_zeroes(&self, offset: u64, len: u64) -> io::Result<()> {
         self.file.zero(offset, len)
     }
@@ -118,6 +122,7 @@ impl<F: ImageFile> Storage for Stored<F> {
         Ok(())
     }
 
+    // SAFETY: asks nothing of its caller, see above.
     unsafe fn invalidate_cache(&self) -> io::Result<()> {
         Ok(())
     }

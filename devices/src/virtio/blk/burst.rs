@@ -1,5 +1,6 @@
-use std::hint;
 use std::time::{Duration, Instant};
+
+use super::pace::look;
 
 #[cfg(test)]
 mod tests;
@@ -11,8 +12,6 @@ const HOLD: Duration = Duration::from_millis(1);
 /// Bursts of a single request, in a row, after which only every 2 to this
 /// power'th is looked at.
 const MOST_SINGLE: u32 = 10;
-/// Looks between two of the clock.
-const LOOKS: usize = 8;
 
 /// When a driver that adds requests one by one is told of their answers.
 ///
@@ -74,19 +73,5 @@ impl Burst {
         }
         self.has_more = false;
         self.since = None;
-    }
-}
-
-/// When something was found; `None` if not until then.
-fn look(until: Instant, mut found: impl FnMut() -> bool) -> Option<Instant> {
-    loop {
-        let has_found = (0..LOOKS).any(|_| {
-            hint::spin_loop();
-            found()
-        });
-        let now = Instant::now();
-        if has_found || now >= until {
-            return has_found.then_some(now);
-        }
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 /// The longest that a thread looks for more before it sleeps.
 pub(super) const LONGEST: Duration = Duration::from_micros(50);
 /// Looks between two of the clock.
-const LOOKS: usize = 32;
+const LOOKS: usize = 8;
 /// A thread that looked in vain so often in a row sleeps 2 to this power times
 /// before it looks again.
 const MOST_MISSES: u32 = 10;
@@ -29,7 +29,7 @@ pub(super) struct Pace {
 impl Pace {
     /// Looks for more by `found`, if that seems worthwhile; returns whether it
     /// came.
-    pub(super) fn linger(&mut self, mut found: impl FnMut() -> bool) -> bool {
+    pub(super) fn linger(&mut self, found: impl FnMut() -> bool) -> bool {
         if !self.is_brisk {
             return false;
         }
@@ -37,15 +37,9 @@ impl Pace {
             self.sleeps -= 1;
             return false;
         }
-        let start = Instant::now();
-        while start.elapsed() < LONGEST {
-            for _ in 0..LOOKS {
-                if found() {
-                    self.misses = 0;
-                    return true;
-                }
-                hint::spin_loop();
-            }
+        if look(Instant::now() + LONGEST, found).is_some() {
+            self.misses = 0;
+            return true;
         }
         self.misses = MOST_MISSES.min(self.misses + 1);
         self.sleeps = 1 << self.misses;
@@ -55,5 +49,19 @@ impl Pace {
     /// Notes for how long the thread slept.
     pub(super) fn slept(&mut self, time: Duration) {
         self.is_brisk = time < LONGEST;
+    }
+}
+
+/// When something was found; `None` if not until then.
+pub(super) fn look(until: Instant, mut found: impl FnMut() -> bool) -> Option<Instant> {
+    loop {
+        let has_found = (0..LOOKS).any(|_| {
+            hint::spin_loop();
+            found()
+        });
+        let now = Instant::now();
+        if has_found || now >= until {
+            return has_found.then_some(now);
+        }
     }
 }

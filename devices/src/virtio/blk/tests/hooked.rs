@@ -33,16 +33,16 @@ impl<F: Fn(Call) + Send + Sync> DiskImage for Hooked<F> {
         self.disk.is_read_only()
     }
 
-    fn place(&self, _offset: u64, len: u64, _access: Access) -> io::Result<(Place<'_>, u64)> {
-        Ok((Place::Elsewhere, len))
+    fn place(&self, offset: u64, len: u64, access: Access) -> io::Result<(Place<'_>, u64)> {
+        self.disk.place(offset, len, access)
     }
 
     fn gate(&self) -> Option<&Arc<Gate>> {
-        None
+        self.disk.gate()
     }
 
     fn stable(&self) -> Stable<'_> {
-        Stable::Image
+        self.disk.stable()
     }
 
     fn read_at(&self, pieces: &[VolatileSlice<'_>], offset: u64) -> io::Result<usize> {
