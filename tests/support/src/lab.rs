@@ -1,9 +1,9 @@
 use std::panic::{self, UnwindSafe};
 
 /// How often a test may fail in the lab.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 5;
 
-/// Runs `test`; in the lab again, if it fails, up to three times in all.
+/// Runs `test`; in the lab again, if it fails, up to five times in all.
 ///
 /// The lab's emulated processor now and then takes an interrupt where a guest
 /// has masked them, or loses a wake-up, whichever VMM runs the guest
