@@ -1,6 +1,8 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fs::{self, Permissions};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -15,6 +17,9 @@ use crate::terminal::Terminal;
 
 /// How a guest can reach its devices.
 pub const TRANSPORTS: [&str; 2] = ["mmio", "pci"];
+
+/// The user and the group that an unprivileged guest runs as.
+pub const USER: u32 = 1000;
 
 /// Longer than anything takes on the slowest machine, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -42,6 +47,9 @@ pub struct Guest {
     environment: Vec<(OsString, OsString)>,
     /// Shell redirections, for streams that are to be closed.
     redirections: String,
+    /// A network namespace other than the test's.
+    namespace: Option<String>,
+    unprivileged: bool,
     stdin: Stdio,
     stdout: Option<Stdio>,
     stderr: Option<Stdio>,
@@ -69,6 +77,8 @@ impl Guest {
             arguments: vec!["run".into()],
             environment: Vec::new(),
             redirections: String::new(),
+            namespace: None,
+            unprivileged: false,
             stdin: Stdio::null(),
             stdout: None,
             stderr: None,
@@ -211,6 +221,28 @@ impl Guest {
         self
     }
 
+    /// In this network namespace, one that `ip netns` has made.
+    #[must_use]
+    pub fn inside(mut self, namespace: &str) -> Self {
+        self.namespace = Some(namespace.to_owned());
+        self
+    }
+
+    /// As user and group [`USER`], without capabilities. Only root can do
+    /// that, and the lab lets that user reach all files; call it nowhere else.
+    ///
+    /// # Panics
+    /// If the guest's files cannot be opened to that user.
+    #[must_use]
+    pub fn unprivileged(mut self) -> Self {
+        if let Some(files) = &self.files {
+            let open = Permissions::from_mode(0o755);
+            fs::set_permissions(files.path(), open).expect("a folder of ours can be changed");
+        }
+        self.unprivileged = true;
+        self
+    }
+
     /// On a terminal, which also controls the process: stdin, and stdout
     /// unless it was set. Stdin may be set to something else afterwards.
     #[must_use]
@@ -262,6 +294,16 @@ impl Guest {
         if self.controlled {
             // A session of its own, so that the terminal controls it.
             words.extend(["setsid", "--ctty"].map(Into::into));
+        }
+        if let Some(namespace) = &self.namespace {
+            words.extend(["ip", "netns", "exec", namespace].map(Into::into));
+        }
+        if self.unprivileged {
+            let user = USER.to_string();
+            words.extend(["setpriv", "--reuid", &user, "--regid", &user].map(Into::into));
+            words.extend(
+                ["--clear-groups", "--inh-caps=-all", "--bounding-set=-all"].map(Into::into),
+            );
         }
         if !self.redirections.is_empty() {
             let script = format!("exec \"$0\" \"$@\" {}", self.redirections);

@@ -16,10 +16,10 @@ mod tap;
 mod terminal;
 mod watch;
 
-pub use guest::{Guest, TRANSPORTS, kiln};
+pub use guest::{Guest, TRANSPORTS, USER, kiln};
 pub use image::Form;
 pub use initramfs::{busybox, kernel, tools};
-pub use lab::patiently;
+pub use lab::{in_lab, patiently};
 pub use nix::sys::signal::Signal;
 pub use pattern::{fnv1a, pattern};
 pub use running::{Outcome, Running};

@@ -117,6 +117,14 @@ impl Running {
         self
     }
 
+    /// Waits as [`wait_for`](Self::wait_for); returns what follows on that line.
+    #[track_caller]
+    pub fn wait_for_line(&mut self, start: &str) -> String {
+        let from = self.wait_for(start).seen;
+        let to = self.wait_for("\n").seen;
+        String::from_utf8_lossy(&self.stdout.so_far()[from..to]).trim().to_owned()
+    }
+
     /// Waits until Kiln itself has printed `text` on stderr.
     #[track_caller]
     pub fn wait_for_stderr(&mut self, text: &str) -> &mut Self {
