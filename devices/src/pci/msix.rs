@@ -1,8 +1,9 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vmm_core::irq::{MsiMessage, MsiSink, MsiVector};
+use vmm_sys_util::eventfd::EventFd;
 
 use super::{Capability, spec};
 
@@ -48,6 +49,14 @@ struct Vector {
     route: Box<dyn MsiVector>,
     /// What the host was last told.
     routed: Option<MsiMessage>,
+    /// Events whose writes mean this interrupt.
+    events: Vec<Followed>,
+}
+
+/// An event, and whether the host sends the message for it now.
+struct Followed {
+    event: Arc<EventFd>,
+    is_attached: bool,
 }
 
 impl MsixTable {
@@ -71,6 +80,7 @@ impl MsixTable {
                 pending: false,
                 route: sink.vector()?,
                 routed: None,
+                events: Vec::new(),
             }))
         };
         let vectors = (0..count).map(vector).collect::<io::Result<_>>()?;
@@ -142,6 +152,31 @@ impl MsixTable {
         true
     }
 
+    /// Has the host send entry `index`'s message for each write to `event`
+    /// whenever it may be sent. What is written at other times stays in
+    /// `event`, for its reader to [`MsixTable::signal`]. An entry that does
+    /// not exist leaves all to the reader.
+    pub fn follow(&self, index: u16, event: Arc<EventFd>) {
+        if let Some(vector) = self.vectors.get(usize::from(index)) {
+            let mut vector = lock(vector);
+            vector.events.push(Followed { event, is_attached: false });
+            self.follow_events(&mut vector);
+        }
+    }
+
+    /// Ends [`MsixTable::follow`]: all that is written to `event` from now on
+    /// stays there.
+    pub fn unfollow(&self, index: u16, event: &Arc<EventFd>) {
+        let Some(vector) = self.vectors.get(usize::from(index)) else { return };
+        let mut vector = lock(vector);
+        let found = vector.events.iter().position(|other| Arc::ptr_eq(&other.event, event));
+        if let Some(at) = found
+            && vector.events.swap_remove(at).is_attached
+        {
+            vector.route.detach(event);
+        }
+    }
+
     /// Forgets the interrupts that wait for a mask to go: what caused them is
     /// no more, as after a reset of the device (PCI 3.0 §6.8.3.4).
     pub fn clear_pending(&self) {
@@ -198,6 +233,9 @@ impl MsixTable {
     /// Makes the host follow an entry, after the entry or message control
     /// changed.
     fn apply(&self, vector: &mut Vector) {
+        if !self.may_send(vector) {
+            self.follow_events(vector);
+        }
         let control = self.control.load(Ordering::Acquire);
         let wanted = match (control & ENABLE != 0, control & FUNCTION_MASK != 0 || vector.masked) {
             // What waited is no longer MSI-X's to tell.
@@ -220,6 +258,30 @@ impl MsixTable {
         }
         if wanted.is_some() && std::mem::take(&mut vector.pending) {
             vector.route.signal();
+        }
+        self.follow_events(vector);
+    }
+
+    /// Whether an interrupt of `vector` would be sent now.
+    fn may_send(&self, vector: &Vector) -> bool {
+        let control = self.control.load(Ordering::Acquire);
+        control & (ENABLE | FUNCTION_MASK) == ENABLE && !vector.masked
+    }
+
+    /// Attaches the events to the host if it may send for them, or takes them
+    /// back. One that the host refuses is left to its reader.
+    fn follow_events(&self, vector: &mut Vector) {
+        let may_send = self.may_send(vector) && vector.routed.is_some();
+        for followed in &mut vector.events {
+            if followed.is_attached && !may_send {
+                vector.route.detach(&followed.event);
+                followed.is_attached = false;
+            } else if !followed.is_attached && may_send {
+                match vector.route.attach(&followed.event) {
+                    Ok(()) => followed.is_attached = true,
+                    Err(error) => log::debug!("an interrupt takes the longer way: {error}"),
+                }
+            }
         }
     }
 }

@@ -4,12 +4,14 @@
 //! Functions panic where PCI breaks its promises.
 
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vmm_core::bus::{AddrRange, SharedDevice};
 use vmm_core::event::RequestSender;
 use vmm_core::irq::{MsiMessage, MsiSink, MsiVector};
+use vmm_sys_util::eventfd::EventFd;
 
 use super::spec::{capability, class};
 use super::{
@@ -27,6 +29,7 @@ pub struct Messages(Arc<Mutex<Vec<Arc<Vector>>>>);
 struct Vector {
     routed: Mutex<Option<MsiMessage>>,
     sent: AtomicU64,
+    attached: Mutex<Vec<RawFd>>,
 }
 
 impl Messages {
@@ -38,6 +41,11 @@ impl Messages {
     /// How often vector `index` has sent.
     pub fn sent(&self, index: usize) -> u64 {
         lock(&self.0)[index].sent.load(Ordering::SeqCst)
+    }
+
+    /// How many events vector `index` sends for.
+    pub fn attached(&self, index: usize) -> usize {
+        lock(&lock(&self.0)[index].attached).len()
     }
 }
 
@@ -60,6 +68,16 @@ impl MsiVector for Handle {
     fn signal(&self) {
         assert!(lock(&self.0.routed).is_some(), "only a routed vector sends");
         self.0.sent.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn attach(&self, event: &Arc<EventFd>) -> io::Result<()> {
+        assert!(lock(&self.0.routed).is_some(), "only a routed vector sends");
+        lock(&self.0.attached).push(event.as_raw_fd());
+        Ok(())
+    }
+
+    fn detach(&self, event: &EventFd) {
+        lock(&self.0.attached).retain(|fd| *fd != event.as_raw_fd());
     }
 }
 

@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vmm_core::irq::IrqLine;
+use vmm_sys_util::eventfd::EventFd;
 
 use super::spec::isr;
 
@@ -18,6 +19,8 @@ pub trait Messages: Send + Sync {
     /// Sends the message for `event`, if the driver gave it one; false if
     /// messages are switched off, so that status and line have to tell.
     fn send(&self, event: Event) -> bool;
+    /// As [`Interrupt::follow`].
+    fn follow(&self, queue: u16, event: Option<Arc<EventFd>>);
 }
 
 /// How a device speaks to its driver: by a message for each event if the
@@ -56,6 +59,16 @@ impl Interrupt {
     pub fn queue_used(&self, index: u16) {
         if !self.send(Event::Used(index)) {
             self.raise(&mut self.lock(), isr::QUEUE);
+        }
+    }
+
+    /// Has each write to `event` mean [`Interrupt::queue_used`] of queue
+    /// `index`, until another one is given, or none. The host takes what it
+    /// can without the device; the rest stays in `event`, which the device
+    /// reads: a driver may mask its interrupt, or use the pin, at any time.
+    pub fn follow(&self, index: u16, event: Option<Arc<EventFd>>) {
+        if let Some(messages) = &self.messages {
+            messages.follow(index, event);
         }
     }
 

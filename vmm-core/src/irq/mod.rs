@@ -8,6 +8,9 @@ mod shared;
 mod tests;
 
 use std::io;
+use std::sync::Arc;
+
+use vmm_sys_util::eventfd::EventFd;
 
 pub use shared::SharedLine;
 
@@ -40,6 +43,17 @@ pub trait MsiVector: Send + Sync {
     fn route(&self, message: Option<MsiMessage>) -> io::Result<()>;
     /// Sends the message once. Cheap, and from any thread.
     fn signal(&self);
+    /// Has the host send the message for each write to `event`, and take what
+    /// was written, so that nobody else who waits for `event` wakes up. Lasts
+    /// until [`MsiVector::detach`] or the end of the route; a write that the
+    /// host does not take stays in `event`.
+    ///
+    /// # Errors
+    /// If there is no route, or the host has no descriptor left.
+    fn attach(&self, event: &Arc<EventFd>) -> io::Result<()>;
+    /// Ends [`MsiVector::attach`]: later writes stay in `event`. Nothing
+    /// happens if it is not attached. May take milliseconds.
+    fn detach(&self, event: &EventFd);
 }
 
 /// Takes message-signalled interrupts to the vCPUs' local APICs.

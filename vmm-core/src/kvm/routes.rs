@@ -1,4 +1,5 @@
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use kvm_bindings::{
@@ -50,6 +51,7 @@ impl MsiSink for MsiRoutes {
             routes: Arc::clone(&self.0),
             event: OnceLock::new(),
             route: Mutex::new(None),
+            attached: Mutex::default(),
         }))
     }
 }
@@ -67,6 +69,8 @@ struct Vector {
     event: OnceLock<EventFd>,
     /// While there is one, KVM listens to `event`.
     route: Mutex<Option<Route>>,
+    /// Events of others that KVM listens to as well. Locked after `route`.
+    attached: Mutex<Vec<Arc<EventFd>>>,
 }
 
 impl MsiVector for Vector {
@@ -78,15 +82,15 @@ impl MsiVector for Vector {
             (Some(old), Some(message)) => {
                 if let Err(error) = self.routes.change(old.gsi, message) {
                     *route = None;
-                    self.detach(old.gsi);
+                    self.disconnect(old.gsi);
                     return Err(error);
                 }
                 *route = Some(Route { message, ..old });
             }
-            (None, Some(message)) => *route = Some(self.attach(message)?),
+            (None, Some(message)) => *route = Some(self.connect(message)?),
             (Some(old), None) => {
                 *route = None;
-                self.detach(old.gsi);
+                self.disconnect(old.gsi);
             }
         }
         Ok(())
@@ -99,10 +103,28 @@ impl MsiVector for Vector {
             let _ = event.write(1);
         }
     }
+
+    fn attach(&self, event: &Arc<EventFd>) -> io::Result<()> {
+        let route = lock(&self.route);
+        let gsi = route.as_ref().ok_or(io::ErrorKind::NotConnected)?.gsi;
+        self.routes.vm.fd.register_irqfd(event, gsi)?;
+        lock(&self.attached).push(Arc::clone(event));
+        Ok(())
+    }
+
+    fn detach(&self, event: &EventFd) {
+        let route = lock(&self.route);
+        let mut attached = lock(&self.attached);
+        let same = |other: &Arc<EventFd>| other.as_raw_fd() == event.as_raw_fd();
+        if let (Some(route), Some(at)) = (*route, attached.iter().position(same)) {
+            self.release(&attached.swap_remove(at), route.gsi);
+        }
+    }
 }
 
 impl Vector {
-    fn attach(&self, message: MsiMessage) -> io::Result<Route> {
+    /// A route to `message` that [`MsiVector::signal`] uses.
+    fn connect(&self, message: MsiMessage) -> io::Result<Route> {
         let event = match self.event.get() {
             Some(event) => event,
             None => {
@@ -121,13 +143,21 @@ impl Vector {
         Ok(Route { gsi, message })
     }
 
-    fn detach(&self, gsi: u32) {
-        if let Some(event) = self.event.get()
-            && let Err(error) = self.routes.vm.fd.unregister_irqfd(event, gsi)
-        {
-            log::debug!("KVM refuses to detach interrupt {gsi}: {error}");
+    /// Gives the route of `gsi` back. Before, nobody may lead to it any more.
+    fn disconnect(&self, gsi: u32) {
+        for event in lock(&self.attached).drain(..) {
+            self.release(&event, gsi);
+        }
+        if let Some(event) = self.event.get() {
+            self.release(event, gsi);
         }
         self.routes.remove(gsi);
+    }
+
+    fn release(&self, event: &EventFd, gsi: u32) {
+        if let Err(error) = self.routes.vm.fd.unregister_irqfd(event, gsi) {
+            log::debug!("KVM refuses to detach interrupt {gsi}: {error}");
+        }
     }
 }
 

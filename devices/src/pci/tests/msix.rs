@@ -1,7 +1,9 @@
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex};
 
 use vmm_core::irq::{MsiMessage, MsiSink, MsiVector};
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use crate::pci::{MsixPlace, MsixTable};
 
@@ -13,6 +15,8 @@ const FUNCTION_MASK: u16 = 0x4000;
 enum Told {
     Route(usize, Option<MsiMessage>),
     Sent(usize),
+    Attached(usize, RawFd),
+    Detached(usize, RawFd),
 }
 
 #[derive(Default)]
@@ -41,6 +45,13 @@ impl MsiVector for HostVector {
     }
     fn signal(&self) {
         self.told.lock().unwrap().push(Told::Sent(self.index));
+    }
+    fn attach(&self, event: &Arc<EventFd>) -> io::Result<()> {
+        self.told.lock().unwrap().push(Told::Attached(self.index, event.as_raw_fd()));
+        Ok(())
+    }
+    fn detach(&self, event: &EventFd) {
+        self.told.lock().unwrap().push(Told::Detached(self.index, event.as_raw_fd()));
     }
 }
 
@@ -218,4 +229,64 @@ fn an_entry_that_is_not_there_swallows_its_interrupts() {
     host.heard();
     assert!(table.signal(1) && table.signal(u16::MAX));
     assert_eq!(host.heard(), []);
+}
+
+fn event() -> Arc<EventFd> {
+    Arc::new(EventFd::new(EFD_NONBLOCK).unwrap())
+}
+
+#[test]
+fn the_host_follows_an_event_while_its_interrupt_may_be_sent() {
+    let (host, table) = table(2);
+    let event = event();
+    let (attached, detached) =
+        (Told::Attached(1, event.as_raw_fd()), Told::Detached(1, event.as_raw_fd()));
+    table.follow(1, Arc::clone(&event));
+    program(&table, 1, message(1), false);
+    assert_eq!(host.heard(), [], "MSI-X is not enabled");
+    table.set_control(ENABLE);
+    assert_eq!(host.heard(), [Told::Route(1, Some(message(1))), attached]);
+    program(&table, 1, message(1), true);
+    assert_eq!(host.heard(), [detached], "it is masked");
+    program(&table, 1, message(2), false);
+    let attached = Told::Attached(1, event.as_raw_fd());
+    assert_eq!(host.heard(), [Told::Route(1, Some(message(2))), attached]);
+    table.set_control(ENABLE | FUNCTION_MASK);
+    assert_eq!(host.heard(), [Told::Detached(1, event.as_raw_fd())], "all are masked");
+    table.set_control(0);
+    assert_eq!(host.heard(), [Told::Route(1, None)]);
+}
+
+#[test]
+fn what_came_for_a_masked_event_is_sent_before_the_host_follows_it_again() {
+    let (host, table) = table(1);
+    table.set_control(ENABLE);
+    program(&table, 0, message(0), true);
+    let event = event();
+    table.follow(0, Arc::clone(&event));
+    // As the reader of the event does.
+    assert!(table.signal(0));
+    assert_eq!(pending(&table), 1);
+    host.heard();
+    program(&table, 0, message(0), false);
+    let attached = Told::Attached(0, event.as_raw_fd());
+    assert_eq!(host.heard(), [Told::Route(0, Some(message(0))), Told::Sent(0), attached]);
+}
+
+#[test]
+fn an_event_that_is_followed_no_longer_leaves_the_others() {
+    let (host, table) = table(1);
+    table.set_control(ENABLE);
+    program(&table, 0, message(0), false);
+    let (first, second) = (event(), event());
+    table.follow(0, Arc::clone(&first));
+    table.follow(0, Arc::clone(&second));
+    table.follow(1, Arc::clone(&first));
+    host.heard();
+    table.unfollow(0, &first);
+    table.unfollow(0, &first);
+    table.unfollow(1, &first);
+    assert_eq!(host.heard(), [Told::Detached(0, first.as_raw_fd())]);
+    program(&table, 0, message(0), true);
+    assert_eq!(host.heard(), [Told::Detached(0, second.as_raw_fd())]);
 }

@@ -2,6 +2,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vmm_core::irq::{IrqLine, MsiMessage, MsiSink, MsiVector};
+use vmm_sys_util::eventfd::EventFd;
 
 use super::TestLine;
 
@@ -56,4 +57,11 @@ impl MsiVector for TestVector {
             self.host.line.set_level(true);
         }
     }
+
+    /// This host leaves all to the devices.
+    fn attach(&self, _event: &Arc<EventFd>) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn detach(&self, _event: &EventFd) {}
 }

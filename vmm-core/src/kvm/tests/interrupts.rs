@@ -108,6 +108,56 @@ fn routes_are_bounded_and_come_back() {
     assert!(!is_requested(&vcpu, 0x41));
 }
 
+/// Whether somebody who waits for `event` would wake up.
+fn is_readable(event: &EventFd) -> bool {
+    event.read().is_ok()
+}
+
+#[test]
+fn an_attached_event_sends_the_message_and_wakes_nobody_else() {
+    let (vm, vcpu) = machine();
+    let vector = vm.msi_routes().vector().unwrap();
+    let event = Arc::new(EventFd::new(EFD_NONBLOCK).unwrap());
+    assert!(vector.attach(&event).is_err(), "there is no route");
+    vector.route(Some(message(0x41))).unwrap();
+    vector.attach(&event).unwrap();
+    event.write(1).unwrap();
+    await_request(&vcpu, 0x41);
+    assert!(!is_readable(&event), "KVM took it");
+    // The message may change meanwhile.
+    vector.route(Some(message(0x52))).unwrap();
+    event.write(1).unwrap();
+    await_request(&vcpu, 0x52);
+    vector.signal();
+}
+
+#[test]
+fn a_detached_event_keeps_what_is_written_and_sends_nothing() {
+    let (vm, vcpu) = machine();
+    let sink = vm.msi_routes();
+    let vector = sink.vector().unwrap();
+    let events = [(); 2].map(|()| Arc::new(EventFd::new(EFD_NONBLOCK).unwrap()));
+    vector.route(Some(message(0x41))).unwrap();
+    for event in &events {
+        vector.attach(event).unwrap();
+    }
+    vector.detach(&events[0]);
+    vector.detach(&events[0]);
+    // The other goes with the route, whose number the next vector gets.
+    vector.route(None).unwrap();
+    let other = sink.vector().unwrap();
+    other.route(Some(message(0x52))).unwrap();
+    for event in &events {
+        event.write(1).unwrap();
+        assert!(is_readable(event));
+    }
+    // What comes after them in the same queue has come: so would have they.
+    other.route(Some(message(0x63))).unwrap();
+    other.signal();
+    await_request(&vcpu, 0x63);
+    assert!(!is_requested(&vcpu, 0x41) && !is_requested(&vcpu, 0x52));
+}
+
 #[test]
 fn the_pins_keep_their_routes_when_messages_get_theirs() {
     let (vm, vcpu) = machine();
