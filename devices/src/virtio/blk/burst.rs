@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use super::backoff::Backoff;
 use super::pace::look;
 
 #[cfg(test)]
@@ -9,9 +10,6 @@ mod tests;
 const LONGEST: Duration = Duration::from_micros(200);
 /// The longest that an answer is held back for others.
 const HOLD: Duration = Duration::from_millis(1);
-/// Bursts of a single request, in a row, after which only every 2 to this
-/// power'th is looked at.
-const MOST_SINGLE: u32 = 10;
 
 /// When a driver that adds requests one by one is told of their answers.
 ///
@@ -28,10 +26,8 @@ pub(super) struct Burst {
     has_more: bool,
     /// What the driver lately took from one request to the next.
     gap: Option<Duration>,
-    /// Bursts of a single request, in a row.
-    single: u32,
-    /// Bursts to come that are not waited for.
-    skips: u32,
+    /// Of waiting for bursts that have one request.
+    backoff: Backoff,
 }
 
 impl Burst {
@@ -40,8 +36,7 @@ impl Burst {
     /// came. If not, the driver is to be told: the burst is over.
     pub(super) fn linger(&mut self, untold: usize, found: impl FnMut() -> bool) -> bool {
         self.has_more |= untold > 1;
-        if self.since.is_none() && self.skips > 0 && !self.has_more {
-            self.skips -= 1;
+        if self.since.is_none() && !self.has_more && !self.backoff.tries() {
             return false;
         }
         let start = Instant::now();
@@ -63,11 +58,9 @@ impl Burst {
 
     fn end(&mut self) {
         if self.has_more {
-            self.single = 0;
-            self.skips = 0;
+            self.backoff.hit();
         } else {
-            self.single = MOST_SINGLE.min(self.single + 1);
-            self.skips = (1 << self.single) - 1;
+            self.backoff.miss();
             // What comes next may be slower.
             self.gap = None;
         }

@@ -5,6 +5,7 @@
 //! parsed (`request`), planned (`plan`) and passed to the image through the
 //! queue's channel; nothing but the image's own locks is shared between queues.
 
+mod backoff;
 mod burst;
 mod config;
 mod crew;

@@ -1,13 +1,12 @@
 use std::hint;
 use std::time::{Duration, Instant};
 
+use super::backoff::Backoff;
+
 /// The longest that a thread looks for more before it sleeps.
 pub(super) const LONGEST: Duration = Duration::from_micros(50);
 /// Looks between two of the clock.
 const LOOKS: usize = 8;
-/// A thread that looked in vain so often in a row sleeps 2 to this power times
-/// before it looks again.
-const MOST_MISSES: u32 = 10;
 
 /// How long a thread looks for more before it sleeps.
 ///
@@ -20,30 +19,23 @@ const MOST_MISSES: u32 = 10;
 pub(super) struct Pace {
     /// Whether the last sleep was short.
     is_brisk: bool,
-    /// In a row.
-    misses: u32,
-    /// Sleeps before the next look.
-    sleeps: u32,
+    backoff: Backoff,
 }
 
 impl Pace {
     /// Looks for more by `found`, if that seems worthwhile; returns whether it
     /// came.
     pub(super) fn linger(&mut self, found: impl FnMut() -> bool) -> bool {
-        if !self.is_brisk {
+        if !self.is_brisk || !self.backoff.tries() {
             return false;
         }
-        if self.sleeps > 0 {
-            self.sleeps -= 1;
-            return false;
+        let came = look(Instant::now() + LONGEST, found).is_some();
+        if came {
+            self.backoff.hit();
+        } else {
+            self.backoff.miss();
         }
-        if look(Instant::now() + LONGEST, found).is_some() {
-            self.misses = 0;
-            return true;
-        }
-        self.misses = MOST_MISSES.min(self.misses + 1);
-        self.sleeps = 1 << self.misses;
-        false
+        came
     }
 
     /// Notes for how long the thread slept.
