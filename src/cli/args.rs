@@ -73,8 +73,10 @@ pub struct RunArgs {
         value_parser = os(DiskConfig::parse))]
     pub disks: Vec<DiskConfig>,
 
-    /// Network interface on a tap, which is created if that is permitted; repeatable
-    #[arg(short, long = "net", value_name = "tap=NAME[,mac=ADDRESS]",
+    /// Network interface on a tap, which is created if that is permitted, or on the
+    /// host's own connections; repeatable (docs/cli.md has the options, as
+    /// mac=ADDRESS and mtu=N)
+    #[arg(short, long = "net", value_name = "tap=NAME|fd=N|user[,OPTION]...",
         value_parser = os(NetConfig::parse))]
     pub nets: Vec<NetConfig>,
 

@@ -1,6 +1,5 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -134,14 +133,14 @@ impl Given {
     fn take(&mut self, (key, value): (&str, Option<&str>)) -> Result<bool, BadValue> {
         match (key, value) {
             ("readonly", None) => list::once(&mut self.readonly, key, ())?,
-            ("format", Some(value)) => read(&mut self.format, key, value)?,
-            ("id", Some(value)) => read(&mut self.id, key, value)?,
-            ("serial", Some(value)) => read(&mut self.serial, key, value)?,
-            ("cache", Some(value)) => read(&mut self.cache, key, value)?,
-            ("queues", Some(value)) => read(&mut self.queues, key, value)?,
-            ("queue-size", Some(value)) => read(&mut self.queue_size, key, value)?,
-            ("iops", Some(value)) => read(&mut self.iops, key, value)?,
-            ("bandwidth", Some(value)) => read(&mut self.bandwidth, key, value)?,
+            ("format", Some(value)) => list::read(&mut self.format, key, value)?,
+            ("id", Some(value)) => list::read(&mut self.id, key, value)?,
+            ("serial", Some(value)) => list::read(&mut self.serial, key, value)?,
+            ("cache", Some(value)) => list::read(&mut self.cache, key, value)?,
+            ("queues", Some(value)) => list::read(&mut self.queues, key, value)?,
+            ("queue-size", Some(value)) => list::read(&mut self.queue_size, key, value)?,
+            ("iops", Some(value)) => list::read(&mut self.iops, key, value)?,
+            ("bandwidth", Some(value)) => list::read(&mut self.bandwidth, key, value)?,
             ("sparse", Some("on")) => list::once(&mut self.sparse, key, true)?,
             ("sparse", Some("off")) => list::once(&mut self.sparse, key, false)?,
             ("sparse", Some(value)) => {
@@ -167,15 +166,4 @@ impl Given {
             sparse: self.sparse.unwrap_or(true),
         }
     }
-}
-
-/// Reads `key=value` into its slot.
-fn read<T: FromStr<Err = BadValue>>(
-    slot: &mut Option<T>,
-    key: &str,
-    value: &str,
-) -> Result<(), BadValue> {
-    let parsed =
-        value.parse().map_err(|BadValue(why)| BadValue(format!("{key}={value}: {why}")))?;
-    list::once(slot, key, parsed)
 }

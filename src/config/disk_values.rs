@@ -3,7 +3,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadValue, ByteSize, text::as_text};
+use super::text::{as_text, number};
+use super::{BadValue, ByteSize};
 
 /// What an image file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,26 +182,6 @@ impl TryFrom<u64> for Iops {
             _ => Err(BadValue(format!("a limit is 1 to {} requests a second", u32::MAX))),
         }
     }
-}
-
-/// Has a number be read from text as from a file: what is no number at all
-/// gets the sentence of 0, which none of them takes.
-macro_rules! number {
-    ($type:ty, $raw:ty) => {
-        impl FromStr for $type {
-            type Err = BadValue;
-
-            fn from_str(text: &str) -> Result<Self, BadValue> {
-                Self::try_from(text.parse().unwrap_or(0))
-            }
-        }
-
-        impl From<$type> for $raw {
-            fn from(value: $type) -> Self {
-                value.0
-            }
-        }
-    };
 }
 
 number!(QueueCount, u16);

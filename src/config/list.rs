@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::str::FromStr;
 
 use super::BadValue;
 
@@ -37,4 +38,20 @@ pub(super) fn once<T>(slot: &mut Option<T>, key: &str, value: T) -> Result<(), B
         None => Ok(()),
         Some(_) => Err(BadValue(format!("{key} is given twice"))),
     }
+}
+
+/// Reads `key=value` into its slot.
+pub(super) fn read<T: FromStr<Err = BadValue>>(
+    slot: &mut Option<T>,
+    key: &str,
+    value: &str,
+) -> Result<(), BadValue> {
+    let parsed =
+        value.parse().map_err(|BadValue(why)| BadValue(format!("{key}={value}: {why}")))?;
+    once(slot, key, parsed)
+}
+
+/// A number of nothing but digits, which `parse` alone would let have a sign.
+pub(super) fn digits(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }

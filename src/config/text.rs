@@ -19,4 +19,24 @@ macro_rules! as_text {
     };
 }
 
-pub(super) use as_text;
+/// Has a number be read from text as from a file: what is no number at all
+/// gets the sentence of 0, which none of them takes.
+macro_rules! number {
+    ($type:ty, $raw:ty) => {
+        impl std::str::FromStr for $type {
+            type Err = crate::config::BadValue;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::try_from(text.parse().unwrap_or(0))
+            }
+        }
+
+        impl From<$type> for $raw {
+            fn from(value: $type) -> Self {
+                value.0
+            }
+        }
+    };
+}
+
+pub(super) use {as_text, number};

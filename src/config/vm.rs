@@ -3,8 +3,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Console, CpuCount, DiskConfig, DiskId, MemorySize, NetConfig, TapName};
-use super::{Timeout, Transport, VmName};
+use super::{BadValue, Console, CpuCount, DiskConfig, DiskId, Forward, MemorySize, NetConfig};
+use super::{NetHost, TapName, Timeout, Transport, VmName};
 
 /// A virtual machine to run. Every part is valid by its type; what concerns
 /// several parts at once is [`VmConfig::check`]'s.
@@ -62,6 +62,15 @@ pub enum ConfigError {
     /// Two interfaces share a tap.
     #[error("--net: two interfaces use the tap {0}")]
     TapTwice(TapName),
+    /// Two interfaces share a descriptor.
+    #[error("--net: two interfaces use the descriptor {0}")]
+    FdTwice(i32),
+    /// Two forwards listen at the same place.
+    #[error("--net: two forwards use the same port of the host: {0} and {1}")]
+    ForwardTwice(Forward, Forward),
+    /// An interface's options do not go together.
+    #[error("--net: {0}")]
+    Net(BadValue),
     /// Two interfaces share an address.
     #[error("--net: two interfaces have the address {0}")]
     MacTwice(super::MacAddr),
@@ -76,11 +85,35 @@ impl VmConfig {
         if let Some(id) = repeated(self.disks.iter().filter_map(|disk| disk.id.as_ref())) {
             return Err(ConfigError::DiskIdTwice(id.clone()));
         }
-        if let Some(tap) = repeated(self.nets.iter().map(|net| &net.tap)) {
-            return Err(ConfigError::TapTwice(tap.clone()));
-        }
+        self.check_nets()?;
         if let Some(mac) = repeated(self.nets.iter().filter_map(|net| net.mac.as_ref())) {
             return Err(ConfigError::MacTwice(*mac));
+        }
+        Ok(())
+    }
+
+    /// What the host has only once is used only once.
+    fn check_nets(&self) -> Result<(), ConfigError> {
+        let (mut taps, mut descriptors) = (Vec::new(), Vec::new());
+        let mut forwards: Vec<&Forward> = Vec::new();
+        for net in &self.nets {
+            net.check().map_err(ConfigError::Net)?;
+            match &net.backend {
+                NetHost::Tap(tap) => taps.push(&tap.name),
+                NetHost::Fd(fd) => descriptors.extend(fd.descriptors.numbers()),
+                NetHost::User(user) => forwards.extend(&user.forwards),
+            }
+        }
+        if let Some(tap) = repeated(taps.into_iter()) {
+            return Err(ConfigError::TapTwice(tap.clone()));
+        }
+        if let Some(number) = repeated(descriptors.into_iter()) {
+            return Err(ConfigError::FdTwice(*number));
+        }
+        for (index, forward) in forwards.iter().enumerate() {
+            if let Some(first) = forwards[..index].iter().find(|other| other.clashes(forward)) {
+                return Err(ConfigError::ForwardTwice(**first, **forward));
+            }
         }
         Ok(())
     }

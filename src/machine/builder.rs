@@ -41,7 +41,7 @@ pub(super) fn build(
     let console = attach::console(&mut platform, inputs.console)?;
     attach::legacy(&platform)?;
     let disks = attach::disks(&mut platform, config, inputs.disks)?;
-    attach::nets(&mut platform, config, inputs.taps)?;
+    attach::nets(&mut platform, config, inputs.nets)?;
     if let Places::Pci(bus) = &platform.places {
         bus.assign()?;
     }

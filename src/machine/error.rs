@@ -34,6 +34,9 @@ pub enum RunError {
     /// A network interface cannot be used.
     #[error("--net: {0}")]
     Net(#[source] TapError),
+    /// Kiln cannot do that with a network interface yet.
+    #[error("--net: {0} is not there yet")]
+    NetTodo(&'static str),
     /// The console's file cannot be written.
     #[error("--console: the file {path} cannot be written")]
     ConsoleFile {

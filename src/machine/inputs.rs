@@ -6,9 +6,9 @@ use std::sync::Arc;
 use boot::{Initrd, Kernel};
 use devices::backend::console::Sink;
 use devices::backend::disk::{self, DiskImage, Format, OpenOptions};
-use devices::backend::net::Tap;
 
 use super::RunError;
+use super::nets::NetEnd;
 use crate::config::{CacheMode, Console, DiskConfig, DiskFormat, VmConfig};
 
 /// Everything of the host's that a machine uses, opened before KVM is
@@ -17,7 +17,7 @@ pub(super) struct Inputs {
     pub kernel: Kernel,
     pub initrds: Vec<Initrd>,
     pub disks: Vec<Arc<dyn DiskImage>>,
-    pub taps: Vec<Tap>,
+    pub nets: Vec<NetEnd>,
     pub console: Sink,
 }
 
@@ -33,13 +33,9 @@ impl Inputs {
             .map(|path| Initrd::open(path).map_err(RunError::Initrd))
             .collect::<Result<_, _>>()?;
         let disks = config.disks.iter().map(open_disk).collect::<Result<_, _>>()?;
-        let taps = config
-            .nets
-            .iter()
-            .map(|net| Tap::open(net.tap.as_str()).map_err(RunError::Net))
-            .collect::<Result<_, _>>()?;
+        let nets = config.nets.iter().map(NetEnd::open).collect::<Result<_, _>>()?;
         let console = open_console(&config.console)?;
-        Ok(Self { kernel, initrds, disks, taps, console })
+        Ok(Self { kernel, initrds, disks, nets, console })
     }
 }
 

@@ -8,6 +8,7 @@ mod halt;
 mod hint;
 mod inputs;
 mod lifecycle;
+mod nets;
 mod pci;
 mod platform;
 mod supervisor;

@@ -9,7 +9,7 @@ use devices::backend::disk::MemoryDisk;
 use devices::backend::net::SocketNet;
 use devices::virtio::VirtioDevice;
 use devices::virtio::blk::{Blk, DiskOptions};
-use devices::virtio::net::Net;
+use devices::virtio::net::{Net, NetOptions};
 use devices::virtio::testing::{Guest, Registers, Segment, read_only, write_only};
 use vmm_core::event::RequestSender;
 
@@ -196,7 +196,7 @@ impl Subject for NetSubject {
 
     fn new() -> (Self, Net) {
         let (backend, peer) = SocketNet::pair().expect("the host has descriptors");
-        let device = Net::new(Box::new(backend), [2, 0, 0, 0, 0, 1]);
+        let device = Net::new(vec![Box::new(backend)], &NetOptions::default());
         (Self { peer, serial: 0 }, device.expect("the host has descriptors"))
     }
 

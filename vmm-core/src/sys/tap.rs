@@ -59,6 +59,19 @@ pub enum TapError {
         /// The interface.
         name: String,
     },
+    /// Its MTU is another, and this user may not change it.
+    #[error(
+        "tap {name} has an MTU of {has}, and setting {wanted} takes CAP_NET_ADMIN; \
+         as root: `ip link set {name} mtu {wanted}`"
+    )]
+    Mtu {
+        /// The interface.
+        name: String,
+        /// What it has, in bytes.
+        has: u32,
+        /// What was asked for, in bytes.
+        wanted: u32,
+    },
     /// Anything else that the host said.
     #[error("cannot {what} for tap {name}")]
     Host {
@@ -71,7 +84,7 @@ pub enum TapError {
     },
 }
 
-/// Work on packets that the reader of a tap spares the host.
+/// Work on packets that one end may leave to the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offloads {
     /// Packets may come without checksum; the others need it.
@@ -80,6 +93,13 @@ pub struct Offloads {
     pub tso4: bool,
     /// TCP over IPv6 may come in large segments.
     pub tso6: bool,
+    /// UDP over both may come in large segments.
+    pub uso: bool,
+}
+
+impl Offloads {
+    /// All that there are.
+    pub const ALL: Self = Self { csum: true, tso4: true, tso6: true, uso: true };
 }
 
 /// A tap interface, non-blocking. Each read or write is one packet behind a
@@ -89,6 +109,7 @@ pub struct Offloads {
 pub struct Tap {
     file: File,
     name: String,
+    has_uso: bool,
 }
 
 impl Tap {
@@ -107,10 +128,12 @@ impl Tap {
         ioctl(&file, libc::TUNSETIFF, &mut request)
             .map_err(|source| attach_error(name, existed, source))?;
 
-        let tap = Self { file, name: name.to_owned() };
+        let mut tap = Self { file, name: name.to_owned(), has_uso: false };
         let mut len = HEADER_LEN;
         ioctl(&tap.file, libc::TUNSETVNETHDRSZ, &mut len)
             .map_err(tap.host("set the header length"))?;
+        // Linux 6.2 has it.
+        tap.has_uso = tap.set_offloads(Offloads::ALL).is_ok();
         tap.set_offloads(Offloads::default()).map_err(tap.host("clear the offloads"))?;
         if !existed {
             tap.bring_up(&c_name).map_err(tap.host("bring the link up"))?;
@@ -123,6 +146,11 @@ impl Tap {
         &self.name
     }
 
+    /// What the host can do for this end, or leave to it.
+    pub fn offloads(&self) -> Offloads {
+        Offloads { uso: self.has_uso, ..Offloads::ALL }
+    }
+
     /// Says what packets this end takes.
     ///
     /// # Errors
@@ -132,11 +160,24 @@ impl Tap {
         // Large segments come without checksum, so they need both.
         let bits = bit(offloads.csum, libc::TUN_F_CSUM)
             | bit(offloads.csum && offloads.tso4, libc::TUN_F_TSO4)
-            | bit(offloads.csum && offloads.tso6, libc::TUN_F_TSO6);
+            | bit(offloads.csum && offloads.tso6, libc::TUN_F_TSO6)
+            | bit(offloads.csum && offloads.uso, libc::TUN_F_USO4 | libc::TUN_F_USO6);
         // SAFETY: this request takes a number, not a pointer.
         check_ioctl(unsafe {
             libc::ioctl(self.file.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(bits))
         })
+    }
+
+    /// Has this queue of a tap with several take part or not: one that does
+    /// not gets no packets.
+    ///
+    /// # Errors
+    /// What the host said, as if it took part already.
+    pub fn set_attached(&self, attached: bool) -> io::Result<()> {
+        let flags = if attached { libc::IFF_ATTACH_QUEUE } else { libc::IFF_DETACH_QUEUE };
+        let mut request = request(&CString::default());
+        request.ifr_ifru.ifru_flags = short(flags);
+        ioctl(&self.file, libc::TUNSETQUEUE, &mut request)
     }
 
     /// The largest packet without its Ethernet header, in bytes.
@@ -150,6 +191,29 @@ impl Tap {
         // SAFETY: SIOCGIFMTU fills this member of the union; any bits are a number.
         let mtu = unsafe { request.ifr_ifru.ifru_mtu };
         u32::try_from(mtu).map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Makes the MTU `mtu` bytes, unless it is that already.
+    ///
+    /// # Errors
+    /// [`TapError::Mtu`] if this user may not.
+    pub fn set_mtu(&self, mtu: u16) -> Result<(), TapError> {
+        let wanted = mtu.into();
+        let has = self.mtu().map_err(self.host("read the MTU"))?;
+        if has == wanted {
+            return Ok(());
+        }
+        let name = CString::new(self.name.as_str()).expect("checked when opened");
+        let mut request = request(&name);
+        request.ifr_ifru.ifru_mtu = libc::c_int::from(mtu);
+        let result = UnixDatagram::unbound()
+            .and_then(|socket| ioctl(&socket, libc::SIOCSIFMTU, &mut request));
+        result.map_err(|source| match source.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => {
+                TapError::Mtu { name: self.name.clone(), has, wanted }
+            }
+            _ => self.host("set the MTU")(source),
+        })
     }
 
     fn bring_up(&self, name: &CString) -> io::Result<()> {

@@ -67,7 +67,7 @@ fn a_tap_is_made_brought_up_and_vanishes() {
     let flags = statistic(&tap, "flags");
     let flags = u32::from_str_radix(flags.trim_start_matches("0x"), 16).unwrap();
     assert_eq!(flags & 1, 1, "the link is up");
-    tap.set_offloads(Offloads { csum: true, tso4: true, tso6: true }).unwrap();
+    tap.set_offloads(Offloads { uso: false, ..Offloads::ALL }).unwrap();
     let busy = Tap::open(&name).unwrap_err();
     assert_eq!(busy.to_string(), format!("tap {name} is in use by another process"));
     drop(tap);

@@ -42,16 +42,28 @@ impl NetBackend for SocketNet {
         Some(1500)
     }
 
+    fn offloads(&self) -> Offloads {
+        Offloads::ALL
+    }
+
     fn set_offloads(&mut self, offloads: Offloads) -> io::Result<()> {
         *self.offloads.lock().unwrap_or_else(PoisonError::into_inner) = offloads;
         Ok(())
     }
 
-    fn receive(&mut self, packet: &mut [u8]) -> io::Result<usize> {
-        self.socket.recv(packet)
+    fn set_enabled(&mut self, _enabled: bool) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn receive(&mut self, room: &[VolatileSlice<'_>]) -> io::Result<usize> {
+        sys::read_once(&self.socket, room)
     }
 
     fn send(&mut self, packet: &[VolatileSlice<'_>]) -> io::Result<()> {
         sys::write_once(&self.socket, packet).map(drop)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -15,15 +15,28 @@ impl NetBackend for Tap {
         Tap::mtu(self).ok().and_then(|mtu| mtu.try_into().ok())
     }
 
+    fn offloads(&self) -> Offloads {
+        Tap::offloads(self)
+    }
+
     fn set_offloads(&mut self, offloads: Offloads) -> io::Result<()> {
         Tap::set_offloads(self, offloads)
     }
 
-    fn receive(&mut self, packet: &mut [u8]) -> io::Result<usize> {
-        sys::read_once(&*self, &[VolatileSlice::from(packet)])
+    fn set_enabled(&mut self, enabled: bool) -> io::Result<()> {
+        Tap::set_attached(self, enabled)
+    }
+
+    fn receive(&mut self, room: &[VolatileSlice<'_>]) -> io::Result<usize> {
+        sys::read_once(&*self, room)
     }
 
     fn send(&mut self, packet: &[VolatileSlice<'_>]) -> io::Result<()> {
         sys::write_once(&*self, packet).map(drop)
+    }
+
+    /// Nothing is ever held back.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

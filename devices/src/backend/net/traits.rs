@@ -5,28 +5,52 @@ use vm_memory::VolatileSlice;
 
 use super::Offloads;
 
-/// The host's end of a network device. Never blocks.
+/// The host's end of one pair of a network device's queues. Never blocks.
 ///
 /// Each packet is an Ethernet frame behind a virtio header of 12 bytes
-/// (VIRTIO 1.2 §5.1.6), whose `num_buffers` means nothing here.
+/// (VIRTIO 1.2 §5.1.6), whose `num_buffers` means nothing here. An end that
+/// has no such header makes one of zeros, and takes none but such.
 pub trait NetBackend: Send {
-    /// Readable while a packet waits; the same descriptor for life.
+    /// Readable while a packet waits; the same descriptor for life. After
+    /// [`NetBackend::send`] or [`NetBackend::flush`] said `WouldBlock`, it
+    /// becomes writable when the host's end goes on.
     fn poll_fd(&self) -> BorrowedFd<'_>;
     /// The largest packet without its Ethernet header, in bytes, if known.
     fn mtu(&self) -> Option<u16>;
-    /// Says what packets the guest takes.
+    /// Work on packets that this end can do for the guest, or leave to it.
+    fn offloads(&self) -> Offloads;
+    /// Says what work on packets to the guest is left to it: at most what
+    /// [`NetBackend::offloads`] has.
     ///
     /// # Errors
     /// What the host said.
     fn set_offloads(&mut self, offloads: Offloads) -> io::Result<()>;
-    /// Takes the next packet, cut to `packet.len()`; returns its length.
+    /// Has this end take part or not, in a device with several pairs: one that
+    /// does not gets no packets from the host. At first all do.
     ///
     /// # Errors
-    /// `WouldBlock` if there is none; else the host's end is gone.
-    fn receive(&mut self, packet: &mut [u8]) -> io::Result<usize>;
-    /// Sends one packet, whose pieces are at most 1024.
+    /// What the host said.
+    fn set_enabled(&mut self, enabled: bool) -> io::Result<()>;
+    /// Takes the next packet, header first, cut to what `room` holds, which is
+    /// at most 1024 pieces; returns its length. What is in `room` behind it is
+    /// undefined.
     ///
     /// # Errors
-    /// If the host did not take it; the packet is lost.
+    /// `WouldBlock` if there is none, `Interrupted` to be asked again; else the
+    /// host's end is gone.
+    fn receive(&mut self, room: &[VolatileSlice<'_>]) -> io::Result<usize>;
+    /// Sends one packet, which is at most 1024 pieces. The first is the header
+    /// and nothing else. The packet may be held back until
+    /// [`NetBackend::flush`].
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is no room for it now: offer it again once
+    /// [`NetBackend::poll_fd`] is writable. After others it is lost.
     fn send(&mut self, packet: &[VolatileSlice<'_>]) -> io::Result<()>;
+    /// Sends what was held back, after the last packet of a batch.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there still is something held back: again once
+    /// [`NetBackend::poll_fd`] is writable. After others it is lost.
+    fn flush(&mut self) -> io::Result<()>;
 }

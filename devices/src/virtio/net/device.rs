@@ -15,15 +15,18 @@ const QUEUE_SIZE: u16 = 256;
 /// Below this a device may not tell its MTU (VIRTIO 1.2 §5.1.4.1).
 const MTU_MIN: u16 = 1280;
 
-const FEATURES: u64 = net::F_CSUM
-    | net::F_GUEST_CSUM
-    | net::F_GUEST_TSO4
-    | net::F_GUEST_TSO6
-    | net::F_HOST_TSO4
-    | net::F_HOST_TSO6
-    | net::F_MRG_RXBUF
-    | net::F_MAC
-    | net::F_STATUS;
+/// What every network device offers.
+const FEATURES: u64 = net::F_MRG_RXBUF | net::F_MAC | net::F_STATUS;
+
+/// What a network device is to be like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetOptions {
+    /// The guest's address.
+    pub mac: [u8; 6],
+    /// The largest packet without its Ethernet header, in bytes, as the guest
+    /// is told if it is at least 1280; without it the backend's.
+    pub mtu: Option<u16>,
+}
 
 /// A virtio network device.
 pub struct Net {
@@ -35,13 +38,19 @@ pub struct Net {
 }
 
 impl Net {
-    /// A network device with address `mac` whose packets go to `backend`.
+    /// A network device whose packets go to `backends`, one for each pair of
+    /// queues.
     ///
     /// # Errors
     /// If the host has no descriptor left.
-    pub fn new(backend: Box<dyn NetBackend>, mac: [u8; 6]) -> io::Result<Self> {
-        let mtu = backend.mtu().filter(|mtu| *mtu >= MTU_MIN);
-        let features = FEATURES | if mtu.is_some() { net::F_MTU } else { 0 };
+    ///
+    /// # Panics
+    /// If there is no backend, or more than one.
+    pub fn new(backends: Vec<Box<dyn NetBackend>>, options: &NetOptions) -> io::Result<Self> {
+        let [backend] =
+            <[_; 1]>::try_from(backends).ok().expect("a network device has one pair of queues");
+        let mtu = options.mtu.or_else(|| backend.mtu()).filter(|mtu| *mtu >= MTU_MIN);
+        let features = offered(backend.offloads()) | if mtu.is_some() { net::F_MTU } else { 0 };
         let doorbells: Arc<[EventFd]> =
             Arc::new([EventFd::new(EFD_NONBLOCK)?, EventFd::new(EFD_NONBLOCK)?]);
         let state = State {
@@ -57,7 +66,7 @@ impl Net {
                 features,
                 queue_sizes: vec![QUEUE_SIZE, QUEUE_SIZE],
             },
-            mac,
+            mac: options.mac,
             mtu: mtu.unwrap_or(0),
             doorbells,
             state: Arc::new(Mutex::new(state)),
@@ -69,6 +78,15 @@ impl Net {
     }
 }
 
+/// Features of a device whose host's end has `offloads`.
+fn offered(offloads: Offloads) -> u64 {
+    let bits = |has, bits| if has { bits } else { 0 };
+    FEATURES
+        | bits(offloads.csum, net::F_CSUM | net::F_GUEST_CSUM)
+        | bits(offloads.csum && offloads.tso4, net::F_GUEST_TSO4 | net::F_HOST_TSO4)
+        | bits(offloads.csum && offloads.tso6, net::F_GUEST_TSO6 | net::F_HOST_TSO6)
+}
+
 /// What the driver takes, as the host is to know it.
 fn offloads(features: u64) -> Offloads {
     let has = |bit| features & bit != 0;
@@ -76,6 +94,7 @@ fn offloads(features: u64) -> Offloads {
         csum: has(net::F_GUEST_CSUM),
         tso4: has(net::F_GUEST_CSUM) && has(net::F_GUEST_TSO4),
         tso6: has(net::F_GUEST_CSUM) && has(net::F_GUEST_TSO6),
+        uso: false,
     }
 }
 

@@ -9,6 +9,6 @@ mod state;
 mod tests;
 mod tx;
 
-pub use device::Net;
+pub use device::{Net, NetOptions};
 pub use header::Header;
 pub use mac::default_mac;

@@ -1,5 +1,6 @@
 use std::io;
 
+use vm_memory::VolatileSlice;
 use vmm_core::mem::GuestRam;
 
 use super::header::FRAME_MAX;
@@ -59,7 +60,7 @@ impl Receiver {
         ring.attempt(Ring::mute);
         for _ in 0..BUDGET {
             if self.len == 0 {
-                match backend.receive(&mut self.packet) {
+                match backend.receive(&[VolatileSlice::from(&mut self.packet[..])]) {
                     Ok(len) => self.len = len,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Wait::Packet,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

@@ -6,7 +6,7 @@ use super::{DriverQueue, Guest, PciRegisters, Registers, Segment, write_desc};
 use crate::backend::disk::MemoryDisk;
 use crate::backend::net::SocketNet;
 use crate::virtio::blk::{Blk, DiskOptions};
-use crate::virtio::net::Net;
+use crate::virtio::net::{Net, NetOptions};
 use crate::virtio::transport::RingPart;
 
 /// Where scripts put requests and indirect tables.
@@ -64,7 +64,7 @@ fn blk() -> Blk {
 }
 
 fn net(backend: SocketNet) -> Net {
-    Net::new(Box::new(backend), [2, 0, 0, 0, 0, 1]).expect("the host has descriptors")
+    Net::new(vec![Box::new(backend)], &NetOptions::default()).expect("the host has descriptors")
 }
 
 /// Bytes to take numbers from; zeros when they are used up.

@@ -7,7 +7,7 @@ use crate::backend::net::SocketNet;
 use crate::pci::Function;
 use crate::pci::spec::{command, reg, status as pci_status};
 use crate::virtio::blk::{Blk, DiskOptions};
-use crate::virtio::net::Net;
+use crate::virtio::net::{Net, NetOptions};
 use crate::virtio::spec::{feature, status};
 use crate::virtio::testing::*;
 use crate::virtio::transport::RingPart;
@@ -74,8 +74,9 @@ fn the_function_says_what_it_is() {
     assert_eq!(config(&mut disk, 0x2c), [0xf4, 0x1a, 0x42, 0x10]);
     assert_eq!(config(&mut disk, 0x3d), [1]);
     let (backend, _peer) = SocketNet::pair().unwrap();
-    let mut net =
-        Guest::<PciRegisters<true>>::new(Net::new(Box::new(backend), [2, 0, 0, 0, 0, 1]).unwrap());
+    let mut net = Guest::<PciRegisters<true>>::new(
+        Net::new(vec![Box::new(backend)], &NetOptions::default()).unwrap(),
+    );
     assert_eq!(config(&mut net, 0), [0xf4, 0x1a, 0x41, 0x10]);
     assert_eq!(config(&mut net, 8), [1, 0, 0, 2]);
     assert_eq!(net.regs.get16(18), 2);
