@@ -8,6 +8,7 @@ mod console;
 mod disk;
 mod endings;
 mod net;
+mod networks;
 mod pci;
 mod report;
 mod storage;
