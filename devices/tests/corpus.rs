@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use devices::backend::disk::play_qcow2;
+use devices::backend::net::play_passt;
 use devices::legacy::testing::play_ports;
 use devices::pci::testing::play_pci;
 use devices::virtio::testing::{play_blk, play_function, play_mmio, play_net};
@@ -52,4 +53,9 @@ fn pci_bus() {
 #[test]
 fn qcow2_images() {
     replay("qcow2", play_qcow2);
+}
+
+#[test]
+fn frames_of_passt() {
+    replay("passt_frames", play_passt);
 }

@@ -1,0 +1,79 @@
+use std::io::{self, ErrorKind, Read};
+use std::ops::Range;
+
+/// An Ethernet header, the least that a frame has, in bytes.
+pub(super) const FRAME_MIN: usize = 14;
+/// The largest packet with its Ethernet header, in bytes.
+pub(super) const FRAME_MAX: usize = 65535 + FRAME_MIN;
+/// Length of the length before each frame, in bytes.
+pub(super) const PREFIX: usize = 4;
+
+/// Room for a frame of the largest size and as much again: many small ones
+/// come with one read.
+const ROOM: usize = 128 << 10;
+
+/// Cuts a stream into frames, however it comes in pieces.
+pub(super) struct Frames {
+    bytes: Box<[u8]>,
+    /// What has come and was not taken: `bytes[start..end]`.
+    start: usize,
+    end: usize,
+}
+
+impl Frames {
+    pub(super) fn new() -> Self {
+        // Zeroed memory costs the host nothing until it is read into.
+        Self { bytes: vec![0; ROOM].into_boxed_slice(), start: 0, end: 0 }
+    }
+
+    /// Takes the next frame that has come whole: where its [`bytes`](Self::bytes)
+    /// are. Those too short to be one are left out.
+    ///
+    /// # Errors
+    /// `InvalidData` if a frame is longer than any can be: where the one after
+    /// it starts is then unknown for good.
+    pub(super) fn next(&mut self) -> io::Result<Option<Range<usize>>> {
+        loop {
+            let come = &self.bytes[self.start..self.end];
+            let Some((len, rest)) = come.split_first_chunk::<PREFIX>() else { return Ok(None) };
+            let len = u32::from_be_bytes(*len);
+            let len =
+                usize::try_from(len).ok().filter(|len| *len <= FRAME_MAX).ok_or_else(|| {
+                    let what = format!("passt sends a frame of {len} bytes, which none can have");
+                    io::Error::new(ErrorKind::InvalidData, what)
+                })?;
+            if rest.len() < len {
+                return Ok(None);
+            }
+            let start = self.start + PREFIX;
+            self.start = start + len;
+            if len >= FRAME_MIN {
+                return Ok(Some(start..self.start));
+            }
+        }
+    }
+
+    /// The bytes of a frame that was the last taken.
+    pub(super) fn bytes(&self, frame: Range<usize>) -> &[u8] {
+        &self.bytes[frame]
+    }
+
+    /// Reads once from `stream`, to be called when [`next`](Self::next) has
+    /// none left. True if more may wait there.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` at the stream's end, or what the read said.
+    pub(super) fn fill(&mut self, mut stream: impl Read) -> io::Result<bool> {
+        // A part of one frame is left at most, which is less than the room.
+        self.bytes.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        let room = &mut self.bytes[self.end..];
+        let len = stream.read(room)?;
+        if len == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        let is_full = len == room.len();
+        self.end += len;
+        Ok(is_full)
+    }
+}
