@@ -7,6 +7,8 @@ use crate::config::{NetConfig, NetHost, VhostMode};
 pub(super) enum NetEnd {
     /// A tap, once for each pair of queues.
     Tap(Vec<Tap>),
+    /// The same of a tap that is perhaps another network namespace's.
+    Inherited(Vec<Tap>),
 }
 
 impl NetEnd {
@@ -23,13 +25,24 @@ impl NetEnd {
                 if tap.vhost == VhostMode::On {
                     return Err(RunError::NetTodo("vhost=on"));
                 }
-                let tap = Tap::open(tap.name.as_str()).map_err(RunError::Net)?;
+                let taps = Tap::open(tap.name.as_str(), 1).map_err(RunError::Net)?;
                 if let Some(mtu) = net.mtu {
-                    tap.set_mtu(mtu.get()).map_err(RunError::Net)?;
+                    taps[0].set_mtu(mtu.get()).map_err(RunError::Net)?;
                 }
-                Ok(Self::Tap(vec![tap]))
+                Ok(Self::Tap(taps))
             }
-            NetHost::Fd(_) => Err(RunError::NetTodo("fd=")),
+            NetHost::Fd(fd) => {
+                let numbers = fd.descriptors.numbers();
+                if numbers.len() > 1 {
+                    return Err(RunError::NetTodo("more than one pair of queues"));
+                }
+                if fd.vhost == VhostMode::On {
+                    return Err(RunError::NetTodo("vhost=on"));
+                }
+                let taps = numbers.iter().map(|number| Tap::inherit(*number));
+                let taps = taps.collect::<Result<_, _>>().map_err(RunError::Net)?;
+                Ok(Self::Inherited(taps))
+            }
             NetHost::User(_) => Err(RunError::NetTodo("user")),
         }
     }
@@ -39,13 +52,16 @@ impl NetEnd {
     pub(super) fn name(&self) -> Option<&str> {
         match self {
             Self::Tap(queues) => queues.first().map(Tap::name),
+            Self::Inherited(_) => None,
         }
     }
 
     /// One backend for each pair of queues.
     pub(super) fn into_backends(self) -> Vec<Box<dyn NetBackend>> {
         match self {
-            Self::Tap(queues) => queues.into_iter().map(|tap| Box::new(tap) as _).collect(),
+            Self::Tap(queues) | Self::Inherited(queues) => {
+                queues.into_iter().map(|tap| Box::new(tap) as _).collect()
+            }
         }
     }
 }

@@ -58,9 +58,17 @@ fn an_interface_that_is_no_tap_is_refused() {
     }
     let place = fixtures::make();
     let output = brief(place.path(), &["--net", "tap=lo"]);
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "kiln: --net: interface lo is no tap\n");
+    assert_eq!(output.status.code(), Some(125));
+}
+
+#[test]
+fn a_descriptor_that_is_no_tap_is_refused() {
+    let place = fixtures::make();
+    let output = brief(place.path(), &["--net", "fd=999"]);
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "kiln: --net: interface lo is no tap, or one with several queues\n"
+        "kiln: --net: descriptor 999 is not open, or no tap's\n"
     );
     assert_eq!(output.status.code(), Some(125));
 }
