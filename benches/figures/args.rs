@@ -55,6 +55,8 @@ pub(crate) enum Name {
     Ring3,
     /// A disk, by fio in Linux guests, in the lab
     Block,
+    /// A network on a tap, by iperf3 and ping in Linux guests, in the lab
+    Net,
 }
 
 /// How results are printed.

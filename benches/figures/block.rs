@@ -6,14 +6,12 @@ use crate::figure::Figure;
 use crate::fio::{Job, Outcome};
 use crate::guest::{Disk, Guest, Transport};
 use crate::idle::mount_debugfs;
-use crate::session::Session;
+use crate::session::{Session, persist};
 use crate::stage::{RESOURCES, Stage};
 use crate::vmm::Vmm;
 
 /// Rounds that count, and one before them that does not.
 const ROUNDS: u32 = 5;
-/// The lab's guests hang now and then, so a start or a job may be tried again.
-const TRIES: u32 = 3;
 
 const KILN: &str = "Kiln";
 const MMIO: &str = "Kiln mmio";
@@ -169,28 +167,19 @@ impl Case {
 impl Runner {
     /// Runs the job of `case` once, and adds what came out if it `counts`.
     fn measure(&mut self, stage: &Stage, cpus: u32, case: &mut Case, counts: bool) -> Result<()> {
-        let mut last = None;
-        for _ in 0..TRIES {
-            match self.attempt(stage, cpus, case) {
-                Ok((outcome, exits)) if counts => {
-                    let value = case.job.figure(&outcome);
-                    // It takes long, so one who waits is told.
-                    eprintln!("figures: {}: {} {value:.2}", case.figure.name, self.column);
-                    case.figure.add(self.column, value);
-                    if let Some((figure, exits)) = case.exits.as_mut().zip(exits) {
-                        figure.add(self.column, exits / case.job.requests(&outcome));
-                    }
-                    return Ok(());
-                }
-                Ok(_) => return Ok(()),
-                Err(error) => {
-                    eprintln!("figures: {}, once more: {error}", self.column);
-                    self.session = None;
-                    last = Some(error);
-                }
+        let (outcome, exits) = persist(self.column, || {
+            self.attempt(stage, cpus, case).inspect_err(|_| self.session = None)
+        })?;
+        if counts {
+            let value = case.job.figure(&outcome);
+            // It takes long, so one who waits is told.
+            eprintln!("figures: {}: {} {value:.2}", case.figure.name, self.column);
+            case.figure.add(self.column, value);
+            if let Some((figure, exits)) = case.exits.as_mut().zip(exits) {
+                figure.add(self.column, exits / case.job.requests(&outcome));
             }
         }
-        last.map_or(Ok(()), Err)
+        Ok(())
     }
 
     /// What fio found, and for a guest how often it left for user space meanwhile.
@@ -209,8 +198,12 @@ impl Runner {
                 qcow2: kind == Image::Qcow2,
                 ..Disk::raw(image(kind, self.name))
             });
-            let mut guest = Guest::disks(stage.path(), cpus, disks.into());
-            guest.transport = Some(transport);
+            let guest = Guest {
+                cpus,
+                disks: disks.into(),
+                transport: Some(transport),
+                ..Guest::shell(stage.path(), "disk")
+            };
             let command = stage.command(vmm, &guest)?.ok_or("it has no disks")?;
             self.session = Some(Session::start(command)?);
         }
@@ -221,11 +214,11 @@ impl Runner {
             return Ok((Outcome::parse(&session.run(&command)?)?, None));
         }
         // What reading the line and starting a shell for it costs is not the disk's.
-        let start = exits(session)?;
+        let start = session.user_exits()?;
         session.run(&format!(": \"{command}\""))?;
-        let before = exits(session)?;
+        let before = session.user_exits()?;
         let outcome = Outcome::parse(&session.run(&command)?)?;
-        let during = exits(session)? - before;
+        let during = session.user_exits()? - before;
         Ok((outcome, Some((during - (before - start)).max(0.0))))
     }
 }
@@ -238,10 +231,4 @@ fn image(kind: Image, name: &str) -> PathBuf {
         Image::Memory => images.join(format!("memory/{name}.img")),
         Image::Qcow2 => images.join(format!("files/{name}.qcow2")),
     }
-}
-
-/// Accesses that KVM leaves to the VMM, and interruptions by signals.
-fn exits(session: &Session) -> Result<f64> {
-    let counts = ["io_exits", "mmio_exits", "signal_exits"];
-    counts.iter().map(|name| session.count(name)).sum()
 }

@@ -25,6 +25,19 @@ pub(crate) struct Guest {
     pub(crate) transport: Option<Transport>,
     /// Its disks.
     pub(crate) disks: Vec<Disk>,
+    /// The host's end of its network.
+    pub(crate) tap: Option<Tap>,
+    /// What Kiln is told besides; with that, it is measured alone.
+    pub(crate) options: Vec<String>,
+}
+
+/// A tap of the host's.
+#[derive(Clone, Debug)]
+pub(crate) struct Tap {
+    /// The interface.
+    pub(crate) name: String,
+    /// Whether the host's kernel moves the packets.
+    pub(crate) vhost: bool,
 }
 
 /// How a guest reaches a device.
@@ -80,6 +93,8 @@ impl Guest {
             cpus: 1,
             transport: None,
             disks: Vec::new(),
+            tap: None,
+            options: Vec::new(),
         }
     }
 
@@ -88,17 +103,14 @@ impl Guest {
         Self { kernel: stage.join("tiny-pvh"), cmdline: words.into(), ..Self::tiny(stage) }
     }
 
-    /// Linux with fio, as a shell on its serial port.
-    pub(crate) fn disks(stage: &Path, cpus: u32, disks: Vec<Disk>) -> Self {
+    /// Linux as a shell on its serial port, with what `kind` of device is
+    /// measured with, disk or net.
+    pub(crate) fn shell(stage: &Path, kind: &str) -> Self {
         Self {
-            kernel: stage.join("disk-vmlinux"),
-            bzimage: None,
-            initrd: Some(stage.join("disk-initrd")),
+            kernel: stage.join(format!("{kind}-vmlinux")),
+            initrd: Some(stage.join(format!("{kind}-initrd"))),
             cmdline: format!("{CMDLINE} quiet mitigations=off"),
-            mib: MIB,
-            cpus,
-            transport: None,
-            disks,
+            ..Self::tiny(stage)
         }
     }
 
@@ -119,10 +131,7 @@ impl Guest {
             bzimage: Some(stage.join("bzImage")),
             initrd: Some(stage.join("initrd")),
             cmdline: cmdline.join(" "),
-            mib: MIB,
-            cpus: 1,
-            transport: None,
-            disks: Vec::new(),
+            ..Self::tiny(stage)
         }
     }
 }

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use crate::args::Name;
 use crate::figure::Figure;
 use crate::stage::{RESOURCES, Stage};
-use crate::{Result, block, boot, idle};
+use crate::{Result, block, boot, idle, net};
 
 /// Copies the stage into the lab's memory and goes on there: a look at a file
 /// of the host's makes virtual time jump by seconds. Only QEMU stays where it
@@ -19,11 +19,12 @@ exec $to/figures --in-lab $to "$1"
 /// Measures in the lab, in virtual time where that is what is measured.
 pub(crate) fn run(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
     match name {
-        Name::Block => stage.add_disk_guest()?,
+        Name::Block => stage.add_guest("disk")?,
+        Name::Net => stage.add_guest("net")?,
         _ => stage.add_linux()?,
     }
     let mut lab = Command::new(Path::new(RESOURCES).join("lab/run"));
-    if !matches!(name, Name::LinuxIdle | Name::Block) {
+    if !matches!(name, Name::LinuxIdle | Name::Block | Name::Net) {
         lab.arg("--icount");
     }
     lab.args(["--", "/bin/sh", "-c", ENTER]).arg(stage.path()).arg(name.to_string());
@@ -41,6 +42,7 @@ pub(crate) fn inside(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
         Name::Initcalls => boot::measure_initcalls(stage),
         Name::LinuxIdle => idle::measure_linux(stage),
         Name::Block => block::measure(stage),
+        Name::Net => net::measure(stage),
         other => Err(format!("{other} is not measured in the lab").into()),
     }
 }

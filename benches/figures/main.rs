@@ -13,6 +13,7 @@ mod idle;
 mod lab;
 mod memory;
 mod native;
+mod net;
 mod process;
 mod session;
 mod stage;
@@ -73,6 +74,8 @@ fn measure(name: Name, stage: &Stage, args: &Args) -> Result<Vec<Figure>> {
         Name::Memory => memory::measure(stage),
         Name::Idle => idle::measure(stage),
         Name::Ring3 => native::measure(stage),
-        Name::Boot | Name::Initcalls | Name::LinuxIdle | Name::Block => lab::run(stage, name),
+        Name::Boot | Name::Initcalls | Name::LinuxIdle | Name::Block | Name::Net => {
+            lab::run(stage, name)
+        }
     }
 }

@@ -12,8 +12,26 @@ use crate::guest::Guest;
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Where KVM counts what each guest does (debugfs).
 const COUNTS: &str = "/sys/kernel/debug/kvm";
+/// The lab's guests hang now and then, so what one does may be tried again.
+const TRIES: u32 = 3;
 
-/// A Linux guest with a shell on its serial port (`resources/bench/disk_init`).
+/// Makes up to three attempts at something that `who` is to do; a hung guest
+/// is to be gone after a failed one.
+///
+/// # Errors
+/// The last attempt's.
+pub(crate) fn persist<T>(who: &str, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    let mut failed = 1;
+    loop {
+        match attempt() {
+            Err(error) if failed < TRIES => eprintln!("figures: {who}, once more: {error}"),
+            outcome => return outcome,
+        }
+        failed += 1;
+    }
+}
+
+/// A Linux guest with a shell on its serial port (`resources/bench/shell_init`).
 pub(crate) struct Session {
     child: Child,
     input: ChildStdin,
@@ -67,6 +85,14 @@ impl Session {
             }
         }
         Err("KVM counts nothing of a guest".into())
+    }
+
+    /// How often the guest has left for user space: accesses that KVM leaves
+    /// to the VMM, and interruptions by signals. Accesses that KVM answers
+    /// itself are in it, so it is an upper bound.
+    pub(crate) fn user_exits(&self) -> Result<f64> {
+        let counts = ["io_exits", "mmio_exits", "signal_exits"];
+        counts.iter().map(|name| self.count(name)).sum()
     }
 
     /// The lines up to one that is `last`, with it.

@@ -95,12 +95,12 @@ impl Stage {
         Ok(())
     }
 
-    /// Adds Linux with fio, unless it is there.
-    pub(crate) fn add_disk_guest(&self) -> Result<()> {
-        let initrd = self.path.join("disk-initrd");
+    /// Adds Linux with what `kind` of device is measured with, disk or net, unless it is there.
+    pub(crate) fn add_guest(&self, kind: &str) -> Result<()> {
+        let initrd = self.path.join(format!("{kind}-initrd"));
         if !initrd.exists() {
-            let guest = PathBuf::from(script("bench/disk_guest", &[])?);
-            symlink(guest.join("vmlinux"), self.path.join("disk-vmlinux"))?;
+            let guest = PathBuf::from(script(&format!("bench/{kind}_guest"), &[])?);
+            symlink(guest.join("vmlinux"), self.path.join(format!("{kind}-vmlinux")))?;
             symlink(guest.join("initrd"), initrd)?;
         }
         Ok(())

@@ -3,7 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::guest::{Disk, Guest, Transport};
+use crate::guest::{Disk, Guest, Tap, Transport};
 
 /// A VMM and how it is made to run a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,9 +69,13 @@ impl Vmm {
         }
     }
 
-    /// Whether it is measured with disks.
-    fn has_disks(self) -> bool {
-        matches!(self, Self::Kiln | Self::OtherKiln | Self::Qemu)
+    /// Whether it is measured with what `guest` has.
+    fn knows(self, guest: &Guest) -> bool {
+        match self {
+            Self::Kiln | Self::OtherKiln => true,
+            Self::Qemu => guest.options.is_empty(),
+            _ => guest.options.is_empty() && guest.disks.is_empty() && guest.tap.is_none(),
+        }
     }
 
     /// Whether a guest's restart ends the process. Cloud Hypervisor starts the
@@ -98,7 +102,7 @@ impl Vmm {
         folder: &Path,
     ) -> io::Result<Option<Command>> {
         let mut command = Command::new(binary);
-        if !guest.disks.is_empty() && !self.has_disks() {
+        if !self.knows(guest) {
             return Ok(None);
         }
         match self {
@@ -143,6 +147,11 @@ fn kiln(command: &mut Command, guest: &Guest) {
         }
         command.arg("--disk").arg(option);
     }
+    if let Some(Tap { name, vhost }) = &guest.tap {
+        let vhost = if *vhost { "on" } else { "off" };
+        command.args(["--net", &format!("tap={name},vhost={vhost}")]);
+    }
+    command.args(&guest.options);
 }
 
 fn firecracker(command: &mut Command, guest: &Guest, folder: &Path) -> io::Result<()> {
@@ -210,6 +219,13 @@ fn qemu(command: &mut Command, guest: &Guest) {
             "-device",
             &format!("virtio-blk-{kind},drive=disk{number},iothread=disks,num-queues={queues}"),
         ]);
+    }
+    if let Some(Tap { name, vhost }) = &guest.tap {
+        let vhost = if *vhost { "on" } else { "off" };
+        let tap = format!("tap,id=net0,ifname={name},script=no,downscript=no,vhost={vhost}");
+        command.args(["-netdev", &tap]);
+        // Without what a firmware would boot from the network.
+        command.args(["-device", "virtio-net-pci,netdev=net0,disable-legacy=on,romfile="]);
     }
 }
 
