@@ -7,7 +7,7 @@ use devices::backend::disk::play_qcow2;
 use devices::backend::net::play_passt;
 use devices::legacy::testing::play_ports;
 use devices::pci::testing::play_pci;
-use devices::virtio::testing::{play_blk, play_function, play_mmio, play_net};
+use devices::virtio::testing::{play_blk, play_function, play_mmio, play_net, play_rng};
 
 fn replay(target: &str, play: fn(&[u8])) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
@@ -28,6 +28,11 @@ fn block_device() {
 #[test]
 fn network_device() {
     replay("virtio_net", play_net);
+}
+
+#[test]
+fn entropy_device() {
+    replay("virtio_rng", play_rng);
 }
 
 #[test]

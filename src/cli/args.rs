@@ -5,7 +5,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::config::{
-    Console, CpuCount, DiskConfig, MemorySize, NetConfig, Timeout, Transport, VmName,
+    Console, CpuCount, DiskConfig, MemorySize, NetConfig, Rng, Timeout, Transport, VmName,
 };
 
 /// The command line as typed.
@@ -80,7 +80,11 @@ pub struct RunArgs {
         value_parser = os(NetConfig::parse))]
     pub nets: Vec<NetConfig>,
 
-    /// How the guest reaches its disks and interfaces
+    /// Whether the guest gets random bytes of the host's
+    #[arg(long, value_name = "on|off", default_value_t = Rng::default())]
+    pub rng: Rng,
+
+    /// How the guest reaches its virtio devices
     #[arg(long, value_name = "pci|mmio", default_value_t = Transport::default())]
     pub transport: Transport,
 

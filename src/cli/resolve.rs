@@ -64,6 +64,7 @@ impl RunArgs {
             memory: self.memory,
             disks: self.disks,
             nets: self.nets,
+            rng: self.rng,
             transport: self.transport,
             console: self.console,
             timeout: self.timeout,

@@ -3,7 +3,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use super::*;
-use crate::config::{Transport, VmConfig};
+use crate::config::{Rng, Transport, VmConfig};
 use crate::exit::{Chain, ExitStatus};
 
 fn parsed(words: &[&str]) -> Result<Args, Usage> {
@@ -85,6 +85,14 @@ fn devices_are_reached_by_the_transport_that_is_named() {
         wrong(&["run", "--transport", "usb"]),
         "--transport usb: a transport is pci or mmio"
     );
+}
+
+#[test]
+fn there_is_an_entropy_device_unless_it_is_off() {
+    assert_eq!(config(&[]).rng, Rng::On);
+    assert_eq!(config(&["--rng", "on"]).rng, Rng::On);
+    assert_eq!(config(&["--rng", "off"]).rng, Rng::Off);
+    assert_eq!(wrong(&["run", "--rng", "yes"]), "--rng yes: an entropy device is on or off");
 }
 
 #[test]

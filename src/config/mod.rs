@@ -15,6 +15,7 @@ mod mac;
 mod name;
 mod net;
 mod net_values;
+mod rng;
 mod size;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub use mac::MacAddr;
 pub use name::VmName;
 pub use net::{FdConfig, NetConfig, NetHost, TapConfig, UserConfig};
 pub use net_values::{Descriptors, Mtu, PacketRate, QueuePairs, TapName, VhostMode};
+pub use rng::Rng;
 pub use size::{ByteSize, MemorySize};
 pub use timeout::Timeout;
 pub use transport::Transport;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{BadValue, Console, CpuCount, DiskConfig, DiskId, Forward, MemorySize, NetConfig};
-use super::{NetHost, TapName, Timeout, Transport, VmName};
+use super::{NetHost, Rng, TapName, Timeout, Transport, VmName};
 
 /// A virtual machine to run. Every part is valid by its type; what concerns
 /// several parts at once is [`VmConfig::check`]'s.
@@ -33,7 +33,10 @@ pub struct VmConfig {
     /// Network interfaces, `eth0` first.
     #[serde(default)]
     pub nets: Vec<NetConfig>,
-    /// How the guest reaches its disks and interfaces.
+    /// Whether there is an entropy device.
+    #[serde(default)]
+    pub rng: Rng,
+    /// How the guest reaches its virtio devices.
     #[serde(default)]
     pub transport: Transport,
     /// Where the serial console goes.

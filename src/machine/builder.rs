@@ -21,7 +21,7 @@ use super::lifecycle::{Machine, Parts};
 use super::pci::PciBus;
 use super::platform::{EventLoop, Places, Platform};
 use super::{RunError, attach};
-use crate::config::{Transport, VmConfig, VmName};
+use crate::config::{Rng, Transport, VmConfig, VmName};
 
 /// Builds the machine, one step a function, in the order that starts fastest:
 /// memory slots before the interrupt chip, no slot changes after.
@@ -42,6 +42,7 @@ pub(super) fn build(
     attach::legacy(&platform)?;
     let disks = attach::disks(&mut platform, config, inputs.disks)?;
     attach::nets(&mut platform, config, inputs.nets)?;
+    attach::rng(&mut platform, config)?;
     if let Places::Pci(bus) = &platform.places {
         bus.assign()?;
     }
@@ -69,7 +70,9 @@ pub(super) fn build(
 
 fn check_counts(config: &VmConfig) -> Result<(), RunError> {
     let transport = config.transport;
-    let (count, limit) = (config.disks.len() + config.nets.len(), Places::limit(transport));
+    let rng = usize::from(config.rng == Rng::On);
+    let count = config.disks.len() + config.nets.len() + rng;
+    let limit = Places::limit(transport);
     if count > limit {
         return Err(RunError::TooManyDevices { count, limit, transport });
     }

@@ -47,11 +47,11 @@ pub enum RunError {
     },
     /// More devices than interrupt lines.
     #[error(
-        "--disk, --net: {count} devices are more than the {limit} that a machine takes with \
-         --transport {transport}"
+        "--disk, --net, --rng: {count} devices are more than the {limit} that a machine takes \
+         with --transport {transport}"
     )]
     TooManyDevices {
-        /// Disks and interfaces together.
+        /// All virtio devices together.
         count: usize,
         /// The most.
         limit: usize,

@@ -11,6 +11,7 @@ mod net;
 mod networks;
 mod pci;
 mod report;
+mod rng;
 mod storage;
 
 /// What Kiln says of endings that many tests choose.

@@ -147,7 +147,7 @@ fn acpi_tables_are_whole_and_name_every_device() {
         let outcome = guest.disk(&disk, ",readonly").run();
         outcome.expect(0, POWERED_OFF);
         let expected = "acpi: FACP\nacpi: APIC\nacpi: DSDT\nacpi: cpus 3\n\
-            acpi: device at d0000000, gsi 5\n";
+            acpi: device at d0000000, gsi 5\nacpi: device at d0001000, gsi 6\n";
         assert_eq!(outcome.text(), expected, "{form:?}");
     }
 }

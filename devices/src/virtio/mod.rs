@@ -14,6 +14,7 @@ mod interrupt;
 pub mod net;
 pub mod queue;
 pub mod rate;
+pub mod rng;
 pub mod spec;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

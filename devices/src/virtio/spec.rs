@@ -4,6 +4,8 @@
 pub const ID_NET: u32 = 1;
 /// Block device id (§5.2).
 pub const ID_BLOCK: u32 = 2;
+/// Entropy device id (§5.4).
+pub const ID_ENTROPY: u32 = 4;
 
 /// Feature masks that any device may offer (§6).
 pub mod feature {

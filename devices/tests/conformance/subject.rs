@@ -1,5 +1,7 @@
 //! The devices under test.
 
+mod rng;
+
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::thread;
@@ -12,6 +14,8 @@ use devices::virtio::blk::{Blk, DiskOptions};
 use devices::virtio::net::{Net, NetOptions};
 use devices::virtio::testing::{Guest, Registers, Segment, read_only, write_only};
 use vmm_core::event::RequestSender;
+
+pub(crate) use rng::RngSubject;
 
 /// Where good requests lie in memory.
 pub(crate) const GOOD: u64 = 0x30_0000;

@@ -5,8 +5,10 @@ mod console;
 mod disk;
 mod legacy;
 mod net;
+mod rng;
 
 pub(super) use console::{Console, console};
 pub(super) use disk::disks;
 pub(super) use legacy::legacy;
 pub(super) use net::nets;
+pub(super) use rng::rng;

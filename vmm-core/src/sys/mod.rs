@@ -1,6 +1,7 @@
 //! Safe wrappers over what the host's kernel offers.
 
 mod block;
+mod entropy;
 pub mod footprint;
 mod iovec;
 mod poll;
@@ -17,6 +18,7 @@ pub mod uring;
 pub use block::{
     DirectAlign, direct_align, discard_blocks, logical_block_size, physical_block_size, tries_reads,
 };
+pub use entropy::fill_random;
 pub use iovec::{read_at, read_once, write_at, write_once};
 pub use poll::{wait_woken, wait_writable};
 pub use storage::{ImageFile, Stored};

@@ -40,3 +40,17 @@ fn an_offset_past_the_largest_file_is_refused() {
     let err = read_at(&file, &[], u64::MAX).unwrap_err();
     assert_eq!(err.kind(), std::io::ErrorKind::InvalidInput);
 }
+
+#[test]
+fn random_bytes_fill_all_of_a_slice_and_nothing_else() {
+    let mut bytes = vec![0; 3 << 20];
+    let slice = VolatileSlice::from(bytes.as_mut_slice());
+    let len = slice.len();
+    fill_random(&slice.subslice(16, len - 32).unwrap()).unwrap();
+    fill_random(&slice.subslice(16, 0).unwrap()).unwrap();
+    assert_eq!((&bytes[..16], &bytes[len - 16..]), (&[0; 16][..], &[0; 16][..]));
+    // Of random bytes, 32 in a row are zeros once in 10^77 times.
+    let inside = bytes[16..len - 16].chunks_exact(32);
+    assert!(inside.clone().all(|chunk| chunk != [0; 32]));
+    assert!(inside.clone().skip(1).all(|chunk| chunk != &bytes[16..48]));
+}

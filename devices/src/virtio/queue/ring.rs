@@ -231,6 +231,15 @@ impl Ring {
     /// says how many bytes it wrote. Returns true if the device should come
     /// back for more, having had its share of the loop.
     pub fn serve(&mut self, mut answer: impl FnMut(Chain<'_>) -> Result<usize, RingError>) -> bool {
+        self.serve_while(|chain| answer(chain).map(Some))
+    }
+
+    /// The same, but `answer` may say `None`, not now: its chain stays
+    /// available, and the device should come back for it when the time comes.
+    pub fn serve_while(
+        &mut self,
+        mut answer: impl FnMut(Chain<'_>) -> Result<Option<usize>, RingError>,
+    ) -> bool {
         let mem = self.mem();
         let start = Instant::now();
         self.attempt(|ring| {
@@ -238,7 +247,10 @@ impl Ring {
             for _ in 0..BUDGET {
                 if let Some(chain) = ring.pop(&mem)? {
                     let head = chain.head;
-                    let len = answer(chain)?;
+                    let Some(len) = answer(chain)? else {
+                        ring.unpop(1);
+                        break;
+                    };
                     ring.add_used(&[(head, len)])?;
                     ring.signal()?;
                     if start.elapsed() >= SHARE {

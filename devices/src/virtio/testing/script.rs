@@ -1,5 +1,6 @@
 //! A fuzzer's bytes as what a driver does.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::{DriverQueue, Guest, PciRegisters, Registers, Segment, write_desc};
@@ -7,6 +8,7 @@ use crate::backend::disk::MemoryDisk;
 use crate::backend::net::SocketNet;
 use crate::virtio::blk::{Blk, DiskOptions};
 use crate::virtio::net::{Net, NetOptions};
+use crate::virtio::rng::Rng;
 use crate::virtio::transport::RingPart;
 
 /// Where scripts put requests and indirect tables.
@@ -30,6 +32,18 @@ pub fn play_net(data: &[u8]) {
     guest.start(u64::MAX);
     // A packet that finds no room is lost, as are those from the guest.
     play(&mut guest, data, |packet| drop(peer.send(packet)));
+}
+
+/// Plays `data` to an entropy device, whose bytes are the same in every run.
+pub fn play_rng(data: &[u8]) {
+    let mut device = Rng::new(NonZeroU64::MAX).expect("the host has descriptors");
+    device.take_from(|memory| {
+        memory.copy_from(&vec![0x5a_u8; memory.len()]);
+        Ok(())
+    });
+    let mut guest = Guest::mmio(device);
+    guest.start(u64::MAX);
+    play(&mut guest, data, |_| ());
 }
 
 /// Plays `data` to the registers of a device that no driver has touched.
