@@ -5,7 +5,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::config::{
-    Console, CpuCount, DiskConfig, MemorySize, NetConfig, Rng, Timeout, Transport, VmName,
+    Console, CpuCount, DiskConfig, MemorySize, NetConfig, Port, Rng, Timeout, Transport, VmName,
 };
 
 /// The command line as typed.
@@ -50,8 +50,8 @@ pub struct RunArgs {
     #[arg(short, long = "initrd", value_name = "PATH")]
     pub initrds: Vec<PathBuf>,
 
-    /// Kernel command line instead of the default: console=ttyS0 reboot=k panic=-1,
-    /// and root=/dev/vda rw with a disk and no initrd
+    /// Kernel command line instead of the default: console=ttyS0 (or hvc0)
+    /// reboot=k panic=-1, and root=/dev/vda rw with a disk and no initrd
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
     pub cmdline: Option<String>,
 
@@ -88,10 +88,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "pci|mmio", default_value_t = Transport::default())]
     pub transport: Transport,
 
-    /// Where the serial console goes
-    #[arg(long, value_name = "stdio|off|file=PATH", default_value = "stdio",
+    /// Where the serial console goes, or with hvc= the virtio console; repeatable
+    /// [default: stdio]
+    #[arg(long = "console", value_name = "[hvc=]stdio|off|file=PATH",
         value_parser = os(Console::parse))]
-    pub console: Console,
+    pub consoles: Vec<(Port, Console)>,
 
     /// Name of the machine in logs and threads
     #[arg(long)]

@@ -3,7 +3,7 @@ use std::path::Path;
 use boot::linux::{Cmdline, CmdlineError};
 
 use super::RunArgs;
-use crate::config::{ConfigError, NoKernel, VmConfig, default_cmdline, newest_kernel};
+use crate::config::{ConfigError, Consoles, NoKernel, VmConfig, default_cmdline, newest_kernel};
 use crate::exit::ExitStatus;
 
 /// Why the arguments describe no machine.
@@ -48,8 +48,10 @@ impl RunArgs {
             Some(path) => path,
             None => newest_kernel(boot)?,
         };
-        let line =
-            self.cmdline.unwrap_or_else(|| default_cmdline(&self.disks, !self.initrds.is_empty()));
+        let console = Consoles::collect(self.consoles)?;
+        let line = self
+            .cmdline
+            .unwrap_or_else(|| default_cmdline(&console, &self.disks, !self.initrds.is_empty()));
         let forbidden = |option| move |source| ArgsError::Cmdline { option, source };
         let mut cmdline = Cmdline::new(line).map_err(forbidden("--cmdline"))?;
         for words in &self.append {
@@ -66,7 +68,7 @@ impl RunArgs {
             nets: self.nets,
             rng: self.rng,
             transport: self.transport,
-            console: self.console,
+            console,
             timeout: self.timeout,
         };
         config.check()?;

@@ -3,7 +3,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use super::*;
-use crate::config::{Rng, Transport, VmConfig};
+use crate::config::{Console, Rng, Transport, VmConfig};
 use crate::exit::{Chain, ExitStatus};
 
 fn parsed(words: &[&str]) -> Result<Args, Usage> {
@@ -93,6 +93,14 @@ fn there_is_an_entropy_device_unless_it_is_off() {
     assert_eq!(config(&["--rng", "on"]).rng, Rng::On);
     assert_eq!(config(&["--rng", "off"]).rng, Rng::Off);
     assert_eq!(wrong(&["run", "--rng", "yes"]), "--rng yes: an entropy device is on or off");
+}
+
+#[test]
+fn the_virtio_console_is_asked_for_and_named_to_the_kernel() {
+    let config = config(&["--console", "hvc=stdio", "--console", "file=boot.log"]);
+    assert_eq!(config.cmdline, "console=ttyS0 console=hvc0 reboot=k panic=-1");
+    assert_eq!(config.console.hvc, Some(Console::Stdio));
+    assert_eq!(*config.console.serial(), Console::File("boot.log".into()));
 }
 
 #[test]

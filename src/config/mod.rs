@@ -26,7 +26,7 @@ mod vm;
 
 pub use bad_value::BadValue;
 pub use cmdline::default_cmdline;
-pub use console::Console;
+pub use console::{Console, Consoles, Port};
 pub use cpus::CpuCount;
 pub use disk::DiskConfig;
 pub use disk_values::{Bandwidth, CacheMode, DiskFormat, DiskId, Iops, QueueCount, QueueSize};

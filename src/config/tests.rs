@@ -3,7 +3,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -224,19 +224,6 @@ fn a_disk_option_that_is_none_is_named() {
 }
 
 #[test]
-fn a_console_is_one_of_three() {
-    let console = |text: &[u8]| Console::parse(OsStr::from_bytes(text));
-    assert_eq!(console(b"stdio"), Ok(Console::Stdio));
-    assert_eq!(console(b"off"), Ok(Console::Off));
-    assert_eq!(console(b"file=a=b"), Ok(Console::File("a=b".into())));
-    let odd = PathBuf::from(OsStr::from_bytes(b"\xff"));
-    assert_eq!(console(b"file=\xff"), Ok(Console::File(odd)));
-    for text in ["", "file", "file=", "Stdio", "pty"] {
-        assert!(console(text.as_bytes()).is_err(), "{text:?}");
-    }
-}
-
-#[test]
 fn versions_order_by_number() {
     let ordered = ["6.1.0-9-amd64", "6.1.0-10-amd64", "6.9.0", "6.10.0-rc1", "6.10.0", "6.10.1"];
     for (i, a) in ordered.iter().enumerate() {
@@ -312,7 +299,7 @@ fn a_machine_is_the_same_after_a_trip_through_a_file() {
         nets: vec![NetConfig::parse(OsStr::new("tap=t,mac=52:54:00:00:00:01")).unwrap()],
         rng: super::Rng::Off,
         transport: Transport::Pci,
-        console: Console::File("log".into()),
+        console: Consoles::collect(vec![(Port::Hvc, Console::File("log".into()))]).unwrap(),
         timeout: Some("90s".parse().unwrap()),
     };
     let text = serde_json::to_string(&config).unwrap();

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadValue, Console, CpuCount, DiskConfig, DiskId, Forward, MemorySize, NetConfig};
-use super::{NetHost, Rng, TapName, Timeout, Transport, VmName};
+use super::{BadValue, Consoles, CpuCount, DiskConfig, DiskId, Forward, MemorySize, NetConfig};
+use super::{NetHost, Port, Rng, TapName, Timeout, Transport, VmName};
 
 /// A virtual machine to run. Every part is valid by its type; what concerns
 /// several parts at once is [`VmConfig::check`]'s.
@@ -39,9 +39,9 @@ pub struct VmConfig {
     /// How the guest reaches its virtio devices.
     #[serde(default)]
     pub transport: Transport,
-    /// Where the serial console goes.
+    /// Where the consoles go.
     #[serde(default)]
-    pub console: Console,
+    pub console: Consoles,
     /// How long the run may last; for ever without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Timeout>,
@@ -77,6 +77,15 @@ pub enum ConfigError {
     /// Two interfaces share an address.
     #[error("--net: two interfaces have the address {0}")]
     MacTwice(super::MacAddr),
+    /// Two consoles are on standard output.
+    #[error("--console: the serial port and hvc0 cannot both be on stdio")]
+    StdioTwice,
+    /// Two consoles share a file.
+    #[error("--console: the serial port and hvc0 cannot both write to {}", .0.display())]
+    ConsoleFileTwice(PathBuf),
+    /// A console is given twice.
+    #[error("--console: {0} is given twice")]
+    ConsoleTwice(Port),
 }
 
 impl VmConfig {
@@ -92,7 +101,7 @@ impl VmConfig {
         if let Some(mac) = repeated(self.nets.iter().filter_map(|net| net.mac.as_ref())) {
             return Err(ConfigError::MacTwice(*mac));
         }
-        Ok(())
+        self.console.check()
     }
 
     /// What the host has only once is used only once.

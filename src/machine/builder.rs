@@ -38,11 +38,14 @@ pub(super) fn build(
     if inputs.kernel.kind() == KernelKind::Multiboot {
         platform.vm.create_timer()?;
     }
-    let console = attach::console(&mut platform, inputs.console)?;
+    let mut consoles = attach::serial(&mut platform, inputs.serial)?;
     attach::legacy(&platform)?;
     let disks = attach::disks(&mut platform, config, inputs.disks)?;
     attach::nets(&mut platform, config, inputs.nets)?;
     attach::rng(&mut platform, config)?;
+    if let Some(sink) = inputs.hvc {
+        attach::hvc(&mut platform, &mut consoles, sink)?;
+    }
     if let Places::Pci(bus) = &platform.places {
         bus.assign()?;
     }
@@ -64,14 +67,15 @@ pub(super) fn build(
         .map(|vcpu| VcpuThread::spawn(vcpu, context.clone()))
         .collect::<Result<_, _>>()?;
     let control = context.control;
-    let parts = Parts { platform, console, disks, control, vcpus, signals };
+    let parts = Parts { platform, consoles, disks, control, vcpus, signals };
     Machine::new(parts, config)
 }
 
 fn check_counts(config: &VmConfig) -> Result<(), RunError> {
     let transport = config.transport;
     let rng = usize::from(config.rng == Rng::On);
-    let count = config.disks.len() + config.nets.len() + rng;
+    let hvc = usize::from(config.console.hvc.is_some());
+    let count = config.disks.len() + config.nets.len() + rng + hvc;
     let limit = Places::limit(transport);
     if count > limit {
         return Err(RunError::TooManyDevices { count, limit, transport });

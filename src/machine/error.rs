@@ -47,8 +47,8 @@ pub enum RunError {
     },
     /// More devices than interrupt lines.
     #[error(
-        "--disk, --net, --rng: {count} devices are more than the {limit} that a machine takes \
-         with --transport {transport}"
+        "--disk, --net, --rng, --console: {count} devices are more than the {limit} that a \
+         machine takes with --transport {transport}"
     )]
     TooManyDevices {
         /// All virtio devices together.

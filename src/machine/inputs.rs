@@ -18,12 +18,13 @@ pub(super) struct Inputs {
     pub initrds: Vec<Initrd>,
     pub disks: Vec<Arc<dyn DiskImage>>,
     pub nets: Vec<NetEnd>,
-    pub console: Sink,
+    pub serial: Sink,
+    pub hvc: Option<Sink>,
 }
 
 impl Inputs {
-    /// Opens what `config` names. The console's file comes last: it is the
-    /// only one that opening changes.
+    /// Opens what `config` names. The consoles' files come last: they are
+    /// the only ones that opening changes.
     pub(super) fn open(config: &VmConfig) -> Result<Self, RunError> {
         let kernel = Kernel::open(&config.kernel).map_err(RunError::Kernel)?;
         kernel.check_cmdline(&config.cmdline).map_err(RunError::Cmdline)?;
@@ -34,8 +35,9 @@ impl Inputs {
             .collect::<Result<_, _>>()?;
         let disks = config.disks.iter().map(open_disk).collect::<Result<_, _>>()?;
         let nets = config.nets.iter().map(NetEnd::open).collect::<Result<_, _>>()?;
-        let console = open_console(&config.console)?;
-        Ok(Self { kernel, initrds, disks, nets, console })
+        let serial = open_console(config.console.serial())?;
+        let hvc = config.console.hvc.as_ref().map(open_console).transpose()?;
+        Ok(Self { kernel, initrds, disks, nets, serial, hvc })
     }
 }
 

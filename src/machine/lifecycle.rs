@@ -10,7 +10,7 @@ use vmm_core::sys::terminal;
 use vmm_core::vcpu::{Control, Desired, VcpuThread};
 
 use super::RunError;
-use super::attach::Console;
+use super::attach::Consoles;
 use super::halt::{HaltWatch, Look};
 use super::platform::Platform;
 use super::supervisor::{Happening, Supervisor};
@@ -21,7 +21,7 @@ use crate::exit::{Chain, Verdict};
 /// What a machine is made of.
 pub(super) struct Parts {
     pub platform: Platform,
-    pub console: Console,
+    pub consoles: Consoles,
     pub disks: Vec<Resizer>,
     pub control: Arc<Control>,
     pub vcpus: Vec<VcpuThread>,
@@ -31,7 +31,7 @@ pub(super) struct Parts {
 /// A machine that is ready to run: its threads exist and wait.
 pub(super) struct Machine {
     platform: Platform,
-    console: Console,
+    consoles: Consoles,
     disks: Vec<Resizer>,
     control: Arc<Control>,
     vcpus: Vec<VcpuThread>,
@@ -44,18 +44,18 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(parts: Parts, config: &VmConfig) -> Result<Self, RunError> {
-        let Parts { mut platform, console, disks, control, vcpus, signals } = parts;
+        let Parts { mut platform, consoles, disks, control, vcpus, signals } = parts;
         let timeout = config.timeout.map(|t| t.get());
         let supervisor = Arc::new(Mutex::new(Supervisor::new(
             platform.requests.clone(),
             signals,
-            Arc::clone(console.output()),
+            consoles.outputs().cloned().collect(),
             timeout,
         )?));
         platform.subscribe(Arc::clone(&supervisor) as _);
         Ok(Self {
             platform,
-            console,
+            consoles,
             disks,
             control,
             vcpus,
@@ -69,15 +69,15 @@ impl Machine {
     /// Runs the guest to its end, takes the machine down, and says how it
     /// ended.
     pub(super) fn run(mut self) -> Result<Verdict, RunError> {
-        self.console.start()?;
+        self.consoles.start()?;
         self.control.set(Desired::Running);
         panic_if_asked("main");
         let ending = self.listen(Self::act_on);
         let ending = self.stop(ending);
-        self.console.leave_terminal();
+        self.consoles.leave_terminal();
         let ending = ending.and_then(|ending| self.drain(ending));
-        let facts = self.console.output().facts();
-        self.console.finish()?;
+        let facts = self.consoles.facts();
+        self.consoles.finish()?;
         verdict(ending?, &facts)
     }
 
@@ -116,7 +116,11 @@ impl Machine {
                 None
             }
             Happening::Order(Order::Continue) => {
-                self.console.resume();
+                self.consoles.resume();
+                None
+            }
+            Happening::Order(Order::Resize) => {
+                self.consoles.fit();
                 None
             }
             Happening::Order(Order::Refresh) => {
@@ -178,7 +182,7 @@ impl Machine {
     fn stop(&mut self, ending: Result<Ending, RunError>) -> Result<Ending, RunError> {
         self.control.set(Desired::Stopped);
         // A vCPU may be waiting for room in the console's buffer.
-        self.console.output().release();
+        self.consoles.release();
         let mut panicked = None;
         for vcpu in self.vcpus.drain(..) {
             if let Err(panic) = vcpu.stop() {
@@ -196,7 +200,7 @@ impl Machine {
     /// Waits until the reader has taken all console output of a guest that
     /// ended by itself. A signal or the end of `--timeout` ends the waiting.
     fn drain(&mut self, ending: Ending) -> Result<Ending, RunError> {
-        self.console.output().close();
+        self.consoles.close();
         let was_cut_short = matches!(
             ending,
             Ending::Signal(_)
@@ -212,7 +216,7 @@ impl Machine {
                 Happening::Order(Order::End(_) | Order::Stop | Order::Continue) => {
                     machine.act_on(happening)?
                 }
-                Happening::Order(Order::Refresh)
+                Happening::Order(Order::Refresh | Order::Resize)
                 | Happening::Requested
                 | Happening::HaltCheck
                 | Happening::PanicEnded => None,

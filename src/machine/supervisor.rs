@@ -26,7 +26,7 @@ pub(super) enum Happening {
     HaltCheck,
     /// The guest kernel has said all about its panic.
     PanicEnded,
-    /// All console output is written, after it was closed.
+    /// All output of the consoles is written, after they were closed.
     Drained,
 }
 
@@ -35,7 +35,9 @@ pub(super) enum Happening {
 pub(super) struct Supervisor {
     requests: RequestSender,
     signals: Signals,
-    console: Arc<Output>,
+    consoles: Vec<Arc<Output>>,
+    /// How many of them are not done.
+    undrained: usize,
     timeout: Option<TimerFd>,
     halt_check: TimerFd,
     happened: VecDeque<Happening>,
@@ -45,7 +47,7 @@ impl Supervisor {
     pub(super) fn new(
         requests: RequestSender,
         signals: Signals,
-        console: Arc<Output>,
+        consoles: Vec<Arc<Output>>,
         timeout: Option<Duration>,
     ) -> Result<Self, RunError> {
         let timer = |after: Duration| -> Result<TimerFd, RunError> {
@@ -56,7 +58,8 @@ impl Supervisor {
         Ok(Self {
             requests,
             signals,
-            console,
+            undrained: consoles.len(),
+            consoles,
             // A timer set to nothing would never fire.
             timeout: timeout.map(|t| timer(t.max(Duration::from_nanos(1)))).transpose()?,
             halt_check: timer(HaltWatch::FIRST)?,
@@ -84,31 +87,44 @@ impl Supervisor {
             while let Ok(Some(order)) = self.signals.next() {
                 self.happened.push_back(Happening::Order(order));
             }
-        } else if fd == self.console.panic_ended().as_raw_fd() {
-            let _ = self.console.panic_ended().read();
-            self.happened.push_back(Happening::PanicEnded);
-        } else if fd == self.console.done().as_raw_fd() {
-            let _ = self.console.done().read();
-            self.happened.push_back(Happening::Drained);
         } else if fd == self.halt_check.as_raw_fd() {
             let _ = self.halt_check.wait();
             self.happened.push_back(Happening::HaltCheck);
-        } else if let Some(timeout) = &mut self.timeout {
+        } else if !self.hear_console(fd)
+            && let Some(timeout) = &mut self.timeout
+        {
             let _ = timeout.wait();
             self.happened.push_back(Happening::TimedOut);
         }
     }
 
+    /// Whether `fd` is one of a console's.
+    fn hear_console(&mut self, fd: i32) -> bool {
+        for console in &self.consoles {
+            if fd == console.panic_ended().as_raw_fd() {
+                let _ = console.panic_ended().read();
+                self.happened.push_back(Happening::PanicEnded);
+                return true;
+            }
+            if fd == console.done().as_raw_fd() {
+                let _ = console.done().read();
+                self.undrained -= 1;
+                if self.undrained == 0 {
+                    self.happened.push_back(Happening::Drained);
+                }
+                return true;
+            }
+        }
+        false
+    }
+
     fn sources(&self) -> impl Iterator<Item = i32> {
-        [
-            self.requests.wake().as_raw_fd(),
-            self.signals.as_raw_fd(),
-            self.console.panic_ended().as_raw_fd(),
-            self.console.done().as_raw_fd(),
-            self.halt_check.as_raw_fd(),
-        ]
-        .into_iter()
-        .chain(self.timeout.as_ref().map(AsRawFd::as_raw_fd))
+        [self.requests.wake().as_raw_fd(), self.signals.as_raw_fd(), self.halt_check.as_raw_fd()]
+            .into_iter()
+            .chain(self.consoles.iter().flat_map(|console| {
+                [console.panic_ended().as_raw_fd(), console.done().as_raw_fd()]
+            }))
+            .chain(self.timeout.as_ref().map(AsRawFd::as_raw_fd))
     }
 }
 

@@ -7,6 +7,7 @@ mod boot;
 mod console;
 mod disk;
 mod endings;
+mod hvc;
 mod net;
 mod networks;
 mod pci;

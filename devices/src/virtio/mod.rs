@@ -9,6 +9,7 @@
 
 pub mod blk;
 mod config;
+pub mod console;
 mod device;
 mod interrupt;
 pub mod net;

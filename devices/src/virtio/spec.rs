@@ -7,6 +7,9 @@ pub const ID_BLOCK: u32 = 2;
 /// Entropy device id (§5.4).
 pub const ID_ENTROPY: u32 = 4;
 
+/// Console device id (§5.3).
+pub const ID_CONSOLE: u32 = 3;
+
 /// Feature masks that any device may offer (§6).
 pub mod feature {
     /// The driver may point to tables of descriptors (§2.7.5.3).
@@ -147,4 +150,10 @@ pub mod net {
     pub const GSO_TCPV4: u8 = 1;
     /// `gso_type`: TCP over IPv6, to be cut to segments.
     pub const GSO_TCPV6: u8 = 4;
+}
+
+/// Console device features (§5.3).
+pub mod console {
+    /// `cols` and `rows` are valid.
+    pub const F_SIZE: u64 = 1 << 0;
 }

@@ -7,7 +7,7 @@ mod legacy;
 mod net;
 mod rng;
 
-pub(super) use console::{Console, console};
+pub(super) use console::{Consoles, hvc, serial};
 pub(super) use disk::disks;
 pub(super) use legacy::legacy;
 pub(super) use net::nets;

@@ -21,6 +21,8 @@ pub enum Order {
     /// Look again at what the host may have changed: SIGHUP, which asks other
     /// long-running programs for the same.
     Refresh,
+    /// The terminal has another size.
+    Resize,
     /// Job control stops the process: restore the terminal, then
     /// [`Signals::stop_self`].
     Stop,
@@ -47,7 +49,7 @@ impl Signals {
     /// Blocks the signals that Kiln takes and opens the descriptor they
     /// arrive at. Threads inherit the mask, so call it before any starts.
     ///
-    /// Taken are SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP and SIGCONT; those
+    /// Taken are SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT and SIGWINCH; those
     /// that were ignored when the process began (a script's `&`) stay ignored,
     /// except SIGTERM and SIGHUP. SIGHUP is [`Order::Refresh`], unless the
     /// kernel sent it or the terminal that the process began on is gone: then
@@ -62,6 +64,7 @@ impl Signals {
         taken.add(Signal::SIGTERM);
         taken.add(Signal::SIGCONT);
         taken.add(Signal::SIGHUP);
+        taken.add(Signal::SIGWINCH);
         for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTSTP] {
             if !is_ignored(signal)? {
                 taken.add(signal);
@@ -93,6 +96,7 @@ impl Signals {
         Ok(Some(match number {
             libc::SIGTSTP => Order::Stop,
             libc::SIGCONT => Order::Continue,
+            libc::SIGWINCH => Order::Resize,
             libc::SIGHUP if !self.is_hang_up(info.ssi_code) => Order::Refresh,
             signal => Order::End(signal),
         }))

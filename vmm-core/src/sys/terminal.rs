@@ -9,6 +9,8 @@ use nix::sys::termios::{
 };
 use nix::unistd::{getpgrp, tcgetpgrp};
 
+pub use size::size;
+
 /// The one terminal that is raw, for the paths that cannot reach its guard.
 static RAW: Mutex<Option<Raw>> = Mutex::new(None);
 
@@ -120,5 +122,6 @@ fn raw_mode(mut mode: Termios) -> Termios {
     mode
 }
 
+mod size;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,8 @@ mod escape;
 mod input;
 mod output;
 mod port;
+#[cfg(any(test, feature = "testing"))]
+mod reader;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -13,5 +15,7 @@ mod writer;
 pub use input::ConsoleInput;
 pub use output::Output;
 pub use port::InputPort;
+#[cfg(any(test, feature = "testing"))]
+pub use reader::TestReader;
 pub use watch::ConsoleFacts;
 pub use writer::{Sink, Writer};

@@ -27,12 +27,18 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) const DEFAULT: Self = Self { soft: 1 << 20, low: 256 << 10, hard: 16 << 20 };
+    /// For a serial port, whose driver heeds a busy port while processes
+    /// print and not while the kernel does.
+    pub(super) const SERIAL: Self = Self { soft: 1 << 20, low: 256 << 10, hard: 16 << 20 };
+    /// For a virtio console, which leaves text in its queue while the output
+    /// is busy. Linux then waits with a lock held and interrupts off, so that
+    /// this comes late and is over soon.
+    pub(super) const VIRTIO: Self = Self { soft: 16 << 20, low: 15 << 20, hard: usize::MAX };
 }
 
 /// A guest's console output on its way to the host.
 ///
-/// vCPUs [`push`](Self::push) bytes; the [`Writer`](super::Writer)'s thread
+/// vCPUs and devices [`push`](Self::push) bytes; the [`Writer`](super::Writer)'s thread
 /// takes them in batches and does the writing, so that a reader that does not
 /// read never holds a vCPU inside a write. No byte is lost while the machine
 /// runs, and the memory for those that wait is bounded.
@@ -120,16 +126,34 @@ impl Output {
     /// [`release`](Self::release) is called. The byte is taken in any case.
     pub fn push(&self, byte: u8) {
         let mut state = self.lock();
-        if state.watch.push(byte) {
-            // Fails only when the counter is full, and then it is readable too.
-            let _ = self.panic_ended.write(1);
-        }
+        self.watch(&mut state, &[byte]);
         let full = |s: &mut State| s.level() >= self.limits.hard && !s.released && !s.discard;
         state = self.room.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
-        if state.discard {
+        self.queue(state, &[byte]);
+    }
+
+    /// Takes bytes from the guest, and never waits: for a device that holds
+    /// them back while the output [`is_busy`](Self::is_busy).
+    pub fn push_all(&self, bytes: &[u8]) {
+        let mut state = self.lock();
+        self.watch(&mut state, bytes);
+        self.queue(state, bytes);
+    }
+
+    fn watch(&self, state: &mut State, bytes: &[u8]) {
+        for byte in bytes {
+            if state.watch.push(*byte) {
+                // Fails only when the counter is full, and then it is readable too.
+                let _ = self.panic_ended.write(1);
+            }
+        }
+    }
+
+    fn queue(&self, mut state: MutexGuard<'_, State>, bytes: &[u8]) {
+        if state.discard || bytes.is_empty() {
             return;
         }
-        state.queue.push_back(byte);
+        state.queue.extend(bytes);
         if state.level() >= self.limits.soft {
             self.busy.store(true, Ordering::Release);
         }
@@ -145,7 +169,8 @@ impl Output {
         }
     }
 
-    /// Whether so much waits that the guest should stop sending (1 MiB).
+    /// Whether so much waits that the guest should stop sending: 1 MiB, or
+    /// 16 MiB for a virtio console.
     pub fn is_busy(&self) -> bool {
         self.busy.load(Ordering::Acquire)
     }
@@ -272,6 +297,20 @@ impl Output {
     pub(super) fn abandon(&self) {
         self.lock().abandoned = true;
         self.work.notify_one();
+    }
+
+    /// Takes all bytes that wait, as if they had been written.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn read_all(&self) -> Vec<u8> {
+        let bytes = self.lock().queue.drain(..).collect();
+        self.now_ready();
+        bytes
+    }
+
+    /// Whether no more bytes come.
+    #[cfg(test)]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// Marks the writer's end.

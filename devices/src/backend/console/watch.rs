@@ -46,6 +46,19 @@ pub struct ConsoleFacts {
 }
 
 impl ConsoleFacts {
+    /// What two consoles of one guest have shown together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            any_output: self.any_output || other.any_output,
+            panic: self.panic.or(other.panic),
+            panic_ended: self.panic_ended || other.panic_ended,
+            restarting: self.restarting || other.restarting,
+            powering_down: self.powering_down || other.powering_down,
+            halted: self.halted || other.halted,
+        }
+    }
+
     /// Learns from a line's head; returns whether it ended a panic.
     fn learn(&mut self, line: &[u8]) -> bool {
         let line = message(line);

@@ -38,9 +38,9 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Makes the output and the thread, named `console`, that writes it to
-    /// `sink`; bytes wait until [`start`](Self::start). A closed standard
-    /// output is as good as `/dev/null`.
+    /// Makes the output of a serial port and the thread, named `console`, that
+    /// writes it to `sink`; bytes wait until [`start`](Self::start). A closed
+    /// standard output is as good as `/dev/null`.
     ///
     /// Descriptors are used as they are: none is made non-blocking, and one
     /// that is already works too.
@@ -48,11 +48,20 @@ impl Writer {
     /// # Errors
     /// If the host has no descriptor or thread left.
     pub fn new(sink: Sink, requests: RequestSender) -> io::Result<Self> {
-        Self::with_limits(sink, requests, Limits::DEFAULT)
+        Self::with_limits(sink, "console", requests, Limits::SERIAL)
+    }
+
+    /// The same for a virtio console; the thread is named `hvc0`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn for_virtio(sink: Sink, requests: RequestSender) -> io::Result<Self> {
+        Self::with_limits(sink, "hvc0", requests, Limits::VIRTIO)
     }
 
     pub(super) fn with_limits(
         sink: Sink,
+        thread: &str,
         requests: RequestSender,
         limits: Limits,
     ) -> io::Result<Self> {
@@ -63,7 +72,7 @@ impl Writer {
         let output = Arc::new(Output::new(true, limits)?);
         let (theirs, to_wake) = (Arc::clone(&output), Arc::clone(&output));
         let spec = WorkerSpec {
-            name: "console".into(),
+            name: thread.into(),
             stack: STACK,
             wake: Box::new(move || to_wake.abandon()),
             requests,

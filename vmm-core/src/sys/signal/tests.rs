@@ -24,6 +24,8 @@ fn signals_from_outside_become_orders() {
     // A person or a program sent it, and the terminal, if any, is there.
     raise(Signal::SIGHUP).unwrap();
     assert_eq!(signals.next().unwrap(), Some(Order::Refresh));
+    raise(Signal::SIGWINCH).unwrap();
+    assert_eq!(signals.next().unwrap(), Some(Order::Resize));
     raise(Signal::SIGTSTP).unwrap();
     assert_eq!(signals.next().unwrap(), Some(Order::Stop));
     raise(Signal::SIGCONT).unwrap();

@@ -2,7 +2,7 @@ use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
 use std::sync::MutexGuard;
 
-use nix::pty::openpty;
+use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::termios::OutputFlags;
 use nix::unistd::{Pid, tcsetpgrp};
@@ -157,4 +157,13 @@ fn in_a_session_of_its_own() {
     assert_eq!(mode(&terminal), before);
     drop(other.stdin.take());
     other.wait().unwrap();
+}
+
+#[test]
+fn a_terminal_has_a_size_and_a_pipe_has_none() {
+    let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+    let pty = openpty(Some(&size), None).unwrap();
+    assert_eq!(super::size(&pty.slave), Some((80, 24)));
+    let (reader, _writer) = io::pipe().unwrap();
+    assert_eq!(super::size(&reader), None);
 }

@@ -21,7 +21,7 @@ fn far() -> Instant {
 
 fn to(fd: impl Into<OwnedFd>, limits: Limits) -> Writer {
     let sink = Sink::File { file: File::from(fd.into()), path: "the test's file".into() };
-    Writer::with_limits(sink, RequestSender::new().unwrap(), limits).unwrap()
+    Writer::with_limits(sink, "console", RequestSender::new().unwrap(), limits).unwrap()
 }
 
 fn piped(limits: Limits) -> (Writer, PipeReader) {
@@ -58,7 +58,7 @@ fn packet(reader: &mut PipeReader) -> Vec<u8> {
 
 #[test]
 fn ten_megabytes_through_an_unread_pipe_arrive_whole() {
-    let (writer, reader) = piped(Limits::DEFAULT);
+    let (writer, reader) = piped(Limits::SERIAL);
     writer.start();
     let bytes = pattern(10_000_000);
     // Returns although nobody reads: the guest is not held up.
@@ -140,7 +140,7 @@ fn a_reader_that_goes_away_sets_a_waiting_guest_free() {
 
 #[test]
 fn an_unread_pipe_does_not_hold_up_the_end() {
-    let (writer, reader) = piped(Limits::DEFAULT);
+    let (writer, reader) = piped(Limits::SERIAL);
     writer.start();
     push_all(writer.output(), &pattern(3 * PIPE));
     let lost = writer.finish(Instant::now()).unwrap();
@@ -150,7 +150,7 @@ fn an_unread_pipe_does_not_hold_up_the_end() {
 
 #[test]
 fn dropping_the_writer_does_not_hang_on_an_unread_pipe() {
-    let (writer, reader) = piped(Limits::DEFAULT);
+    let (writer, reader) = piped(Limits::SERIAL);
     writer.start();
     push_all(writer.output(), &pattern(2 * PIPE));
     drop(writer);
@@ -160,7 +160,7 @@ fn dropping_the_writer_does_not_hang_on_an_unread_pipe() {
 #[test]
 fn the_last_bytes_before_an_instant_end_are_written() {
     for round in 0..50 {
-        let (writer, reader) = piped(Limits::DEFAULT);
+        let (writer, reader) = piped(Limits::SERIAL);
         let reader = std::thread::spawn(move || rest(reader));
         writer.start();
         let bytes = pattern(PIPE + round);
@@ -172,7 +172,7 @@ fn the_last_bytes_before_an_instant_end_are_written() {
 
 #[test]
 fn what_is_pushed_before_the_start_is_written_by_the_end() {
-    let (writer, reader) = piped(Limits::DEFAULT);
+    let (writer, reader) = piped(Limits::SERIAL);
     push_all(writer.output(), b"early");
     assert_eq!(writer.finish(far()).unwrap(), 0);
     assert_eq!(rest(reader), b"early");
@@ -181,7 +181,7 @@ fn what_is_pushed_before_the_start_is_written_by_the_end() {
 #[test]
 fn the_first_byte_after_idle_is_written_at_once() {
     let (mut reader, writer) = packets();
-    let writer = to(writer, Limits::DEFAULT);
+    let writer = to(writer, Limits::SERIAL);
     writer.start();
     writer.output().push(b'a');
     assert_eq!(packet(&mut reader), b"a");
@@ -190,7 +190,7 @@ fn the_first_byte_after_idle_is_written_at_once() {
 #[test]
 fn bytes_that_have_queued_up_are_one_write() {
     let (mut reader, writer) = packets();
-    let writer = to(writer, Limits::DEFAULT);
+    let writer = to(writer, Limits::SERIAL);
     push_all(writer.output(), &pattern(3000));
     writer.start();
     assert!(packet(&mut reader) == pattern(3000));
@@ -198,7 +198,7 @@ fn bytes_that_have_queued_up_are_one_write() {
 
 #[test]
 fn done_becomes_readable_when_all_is_written() {
-    let (writer, reader) = piped(Limits::DEFAULT);
+    let (writer, reader) = piped(Limits::SERIAL);
     writer.start();
     push_all(writer.output(), &pattern(2 * PIPE));
     writer.output().close();
@@ -231,7 +231,7 @@ fn a_descriptor_that_cannot_be_written_is_as_good_as_none() {
 fn a_descriptor_that_is_non_blocking_already_loses_nothing() {
     let (reader, pipe) = std::io::pipe().unwrap();
     fcntl(pipe.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
-    let writer = to(pipe, Limits::DEFAULT);
+    let writer = to(pipe, Limits::SERIAL);
     writer.start();
     push_all(writer.output(), &pattern(4 * PIPE));
     let reader = std::thread::spawn(move || rest(reader));
@@ -243,7 +243,7 @@ fn a_descriptor_that_is_non_blocking_already_loses_nothing() {
 fn a_non_blocking_unread_pipe_does_not_hold_up_the_end() {
     let (_reader, pipe) = std::io::pipe().unwrap();
     fcntl(pipe.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
-    let writer = to(pipe, Limits::DEFAULT);
+    let writer = to(pipe, Limits::SERIAL);
     writer.start();
     push_all(writer.output(), &pattern(4 * PIPE));
     assert!(writer.finish(Instant::now()).unwrap() >= 3 * PIPE);
