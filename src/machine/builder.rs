@@ -41,7 +41,7 @@ pub(super) fn build(
     let mut consoles = attach::serial(&mut platform, inputs.serial)?;
     attach::legacy(&platform)?;
     let disks = attach::disks(&mut platform, config, inputs.disks)?;
-    attach::nets(&mut platform, config, inputs.nets)?;
+    attach::nets(&mut platform, config, inputs.nets.interfaces)?;
     attach::rng(&mut platform, config)?;
     if let Some(sink) = inputs.hvc {
         attach::hvc(&mut platform, &mut consoles, sink)?;
@@ -67,7 +67,8 @@ pub(super) fn build(
         .map(|vcpu| VcpuThread::spawn(vcpu, context.clone()))
         .collect::<Result<_, _>>()?;
     let control = context.control;
-    let parts = Parts { platform, consoles, disks, control, vcpus, signals };
+    let passts = inputs.nets.passts;
+    let parts = Parts { platform, consoles, disks, passts, control, vcpus, signals };
     Machine::new(parts, config)
 }
 

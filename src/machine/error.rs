@@ -13,6 +13,7 @@ use vmm_core::kvm::{SystemError, VcpuError, VmError};
 use vmm_core::mem::MemError;
 use vmm_core::vcpu::SpawnError;
 
+use super::PasstError;
 use crate::config::Transport;
 
 /// Why a machine cannot be run, by Kiln or on this host.
@@ -34,6 +35,9 @@ pub enum RunError {
     /// A network interface cannot be used.
     #[error("--net: {0}")]
     Net(#[source] TapError),
+    /// A network of the user cannot be had.
+    #[error("--net: {0}")]
+    Passt(#[from] PasstError),
     /// Kiln cannot do that with a network interface yet.
     #[error("--net: {0} is not there yet")]
     NetTodo(&'static str),

@@ -8,7 +8,7 @@ use devices::backend::console::Sink;
 use devices::backend::disk::{self, DiskImage, Format, OpenOptions};
 
 use super::RunError;
-use super::nets::NetEnd;
+use super::nets::Nets;
 use crate::config::{CacheMode, Console, DiskConfig, DiskFormat, VmConfig};
 
 /// Everything of the host's that a machine uses, opened before KVM is
@@ -17,7 +17,7 @@ pub(super) struct Inputs {
     pub kernel: Kernel,
     pub initrds: Vec<Initrd>,
     pub disks: Vec<Arc<dyn DiskImage>>,
-    pub nets: Vec<NetEnd>,
+    pub nets: Nets,
     pub serial: Sink,
     pub hvc: Option<Sink>,
 }
@@ -34,7 +34,7 @@ impl Inputs {
             .map(|path| Initrd::open(path).map_err(RunError::Initrd))
             .collect::<Result<_, _>>()?;
         let disks = config.disks.iter().map(open_disk).collect::<Result<_, _>>()?;
-        let nets = config.nets.iter().map(NetEnd::open).collect::<Result<_, _>>()?;
+        let nets = Nets::open(config)?;
         let serial = open_console(config.console.serial())?;
         let hvc = config.console.hvc.as_ref().map(open_console).transpose()?;
         Ok(Self { kernel, initrds, disks, nets, serial, hvc })

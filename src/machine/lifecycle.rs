@@ -12,6 +12,7 @@ use vmm_core::vcpu::{Control, Desired, VcpuThread};
 use super::RunError;
 use super::attach::Consoles;
 use super::halt::{HaltWatch, Look};
+use super::passt::PasstProcess;
 use super::platform::Platform;
 use super::supervisor::{Happening, Supervisor};
 use super::verdict::{Ending, verdict};
@@ -23,6 +24,7 @@ pub(super) struct Parts {
     pub platform: Platform,
     pub consoles: Consoles,
     pub disks: Vec<Resizer>,
+    pub passts: Vec<PasstProcess>,
     pub control: Arc<Control>,
     pub vcpus: Vec<VcpuThread>,
     pub signals: Signals,
@@ -33,6 +35,8 @@ pub(super) struct Machine {
     platform: Platform,
     consoles: Consoles,
     disks: Vec<Resizer>,
+    /// They end with the machine, and the last thing that it does.
+    _passts: Vec<PasstProcess>,
     control: Arc<Control>,
     vcpus: Vec<VcpuThread>,
     supervisor: Arc<Mutex<Supervisor>>,
@@ -44,7 +48,7 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(parts: Parts, config: &VmConfig) -> Result<Self, RunError> {
-        let Parts { mut platform, consoles, disks, control, vcpus, signals } = parts;
+        let Parts { mut platform, consoles, disks, passts, control, vcpus, signals } = parts;
         let timeout = config.timeout.map(|t| t.get());
         let supervisor = Arc::new(Mutex::new(Supervisor::new(
             platform.requests.clone(),
@@ -57,6 +61,7 @@ impl Machine {
             platform,
             consoles,
             disks,
+            _passts: passts,
             control,
             vcpus,
             supervisor,

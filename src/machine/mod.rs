@@ -9,6 +9,7 @@ mod hint;
 mod inputs;
 mod lifecycle;
 mod nets;
+mod passt;
 mod pci;
 mod platform;
 mod supervisor;
@@ -18,6 +19,7 @@ mod verdict;
 
 pub use error::RunError;
 pub use hint::hint;
+pub use passt::PasstError;
 
 use crate::config::VmConfig;
 use crate::exit::Verdict;

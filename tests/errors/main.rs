@@ -9,6 +9,7 @@
 mod clash;
 mod fixtures;
 mod net;
+mod passt;
 mod transcript;
 
 use transcript::Transcript;

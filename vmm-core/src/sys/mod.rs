@@ -20,7 +20,7 @@ pub use block::{
 };
 pub use entropy::fill_random;
 pub use iovec::{read_at, read_once, write_at, write_once};
-pub use poll::{wait_woken, wait_writable};
+pub use poll::{wait_readable, wait_woken, wait_writable};
 pub use storage::{ImageFile, Stored};
 pub use tap::{Offloads, Tap, TapError};
 pub use thread_clock::ThreadClock;

@@ -18,6 +18,16 @@ pub fn wait_writable(fd: impl AsFd) -> io::Result<()> {
     Ok(())
 }
 
+/// Waits until a read of `fd` would not block, or `until` has come.
+///
+/// # Errors
+/// What `poll` said; `Interrupted` if a signal came.
+pub fn wait_readable(fd: impl AsFd, until: Instant) -> io::Result<()> {
+    let left = TimeSpec::from_duration(until.saturating_duration_since(Instant::now()));
+    ppoll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], Some(left), None)?;
+    Ok(())
+}
+
 /// Waits until `wake` is written or `until` has come, and resets its count.
 /// `wake` is non-blocking.
 ///

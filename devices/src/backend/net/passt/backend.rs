@@ -1,4 +1,5 @@
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
@@ -57,19 +58,10 @@ impl Passt {
     ///
     /// # Errors
     /// `WouldBlock` if none has come whole; `Interrupted` if a signal came;
-    /// else passt is gone, and the error has its last words.
+    /// `UnexpectedEof` or `ConnectionReset` if passt has ended. Others are the
+    /// end of the connection, too.
     pub fn receive_frame(&mut self) -> io::Result<&[u8]> {
-        let mut may_wait = true;
-        let frame = loop {
-            if let Some(frame) = self.frames.next()? {
-                break frame;
-            }
-            // What comes after a short read wakes the loop again.
-            if !may_wait {
-                return Err(ErrorKind::WouldBlock.into());
-            }
-            may_wait = self.frames.fill(&self.stream).map_err(|error| self.explain(error))?;
-        };
+        let frame = self.take_frame()?;
         Ok(self.frames.bytes(frame))
     }
 
@@ -113,6 +105,20 @@ impl Passt {
     /// What passt has said since it was last asked, as one line.
     pub fn words(&self) -> String {
         self.words.take()
+    }
+
+    fn take_frame(&mut self) -> io::Result<Range<usize>> {
+        let mut may_have_more = true;
+        loop {
+            if let Some(frame) = self.frames.next()? {
+                return Ok(frame);
+            }
+            // What comes after a short read wakes the loop again.
+            if !may_have_more {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            may_have_more = self.frames.fill(&self.stream)?;
+        }
     }
 
     fn keep_rest(&mut self, pieces: &[VolatileSlice<'_>], mut sent: usize) {
@@ -161,9 +167,9 @@ impl NetBackend for Passt {
     }
 
     fn receive(&mut self, room: &[VolatileSlice<'_>]) -> io::Result<usize> {
-        let frame = self.receive_frame()?;
+        let frame = self.take_frame().map_err(|error| self.explain(error))?;
         let mut done = 0;
-        for part in [&[0; HEADER_LEN][..], frame] {
+        for part in [&[0; HEADER_LEN][..], self.frames.bytes(frame)] {
             done += copy_to(room, done, part);
         }
         Ok(done)
