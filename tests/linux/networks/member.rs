@@ -24,8 +24,19 @@ impl Member {
     /// Starts a guest, with `number` in its address, on the interface `net`.
     /// It follows the page's block `guest`.
     pub(super) fn start(place: &Place, net: &str, guest: &str, number: u32) -> Self {
+        Self::start_with(place, net, "", guest, number)
+    }
+
+    /// The same, with a shell's redirections.
+    pub(super) fn start_with(
+        place: &Place,
+        net: &str,
+        redirections: &str,
+        guest: &str,
+        number: u32,
+    ) -> Self {
         let script = format!("number={number}\n{}{CONVERSATION}", commands(guest));
-        let guest = Guest::linux(&kernel(MINIMAL), &script).append("quiet");
+        let guest = Guest::linux(&kernel(MINIMAL), &script).append("quiet").redirect(redirections);
         let guest = guest.arg("--net").arg(net).inside(&place.host).stdin_pipe();
         // Where files may be out of another user's reach, whoever runs the test does it.
         let guest = if in_lab() { guest.unprivileged() } else { guest };

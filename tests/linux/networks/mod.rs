@@ -8,7 +8,7 @@ mod place;
 use testing::patiently;
 
 use member::Member;
-use page::interfaces;
+use page::{commands, interfaces};
 use place::Place;
 
 const ROUTER: &str = "192.0.2.1";
@@ -124,5 +124,22 @@ fn guests_on_a_bridge_without_address_reach_one_another_only() {
         assert!(!place.host_reaches("10.73.0.2"));
         web.power_off();
         db.power_off();
+    });
+}
+
+#[test]
+fn a_guest_on_the_uplink_itself_reaches_the_network_and_not_the_host() {
+    patiently(|| {
+        let Some(place) = Place::new() else { return };
+        place.follow("macvtap");
+        let [net] = interfaces("macvtap run").try_into().unwrap();
+        let names = commands("macvtap run").lines().take(2).collect::<Vec<_>>().join("\n");
+        let [net, tap] = [net.as_str(), "3<>$tap"]
+            .map(|word| place.on_host(&format!("{names}\necho \"{word}\"")).trim().to_owned());
+        assert!(commands("macvtap run").ends_with(" 3<>$tap\n"));
+        let mut guest = Member::start_with(&place, &net, &tap, "bridge guest", 24).up();
+        assert!(guest.reaches(ROUTER) && place.router_reaches("192.0.2.24"));
+        assert!(!guest.reaches("192.0.2.10"));
+        guest.power_off();
     });
 }
