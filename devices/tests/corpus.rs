@@ -7,7 +7,9 @@ use devices::backend::disk::play_qcow2;
 use devices::backend::net::play_passt;
 use devices::legacy::testing::play_ports;
 use devices::pci::testing::play_pci;
-use devices::virtio::testing::{play_blk, play_function, play_mmio, play_net, play_rng};
+use devices::virtio::testing::{
+    play_blk, play_console, play_function, play_mmio, play_net, play_rng,
+};
 
 fn replay(target: &str, play: fn(&[u8])) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
@@ -33,6 +35,11 @@ fn network_device() {
 #[test]
 fn entropy_device() {
     replay("virtio_rng", play_rng);
+}
+
+#[test]
+fn console() {
+    replay("virtio_console", play_console);
 }
 
 #[test]

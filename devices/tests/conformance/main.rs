@@ -10,7 +10,7 @@ mod registers;
 mod rings;
 mod subject;
 
-use subject::{BlkSubject, NetSubject, RngSubject, ThreadedBlkSubject};
+use subject::{BlkSubject, ConsoleSubject, NetSubject, RngSubject, ThreadedBlkSubject};
 
 /// Makes a test of each rule, on every device and transport, PCI with its pin
 /// and with MSI-X.
@@ -27,6 +27,8 @@ macro_rules! every {
             $module::$rule::<NetSubject, MmioRegisters>();
             $module::$rule::<NetSubject, PciRegisters<false>>();
             $module::$rule::<NetSubject, PciRegisters<true>>();
+            $module::$rule::<ConsoleSubject, MmioRegisters>();
+            $module::$rule::<ConsoleSubject, PciRegisters<true>>();
             $module::$rule::<RngSubject, MmioRegisters>();
             $module::$rule::<RngSubject, PciRegisters<true>>();
         }

@@ -1,5 +1,6 @@
 //! The devices under test.
 
+mod console;
 mod rng;
 
 use std::os::unix::net::UnixDatagram;
@@ -15,6 +16,7 @@ use devices::virtio::net::{Net, NetOptions};
 use devices::virtio::testing::{Guest, Registers, Segment, read_only, write_only};
 use vmm_core::event::RequestSender;
 
+pub(crate) use console::ConsoleSubject;
 pub(crate) use rng::RngSubject;
 
 /// Where good requests lie in memory.

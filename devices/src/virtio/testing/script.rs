@@ -4,9 +4,11 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::{DriverQueue, Guest, PciRegisters, Registers, Segment, write_desc};
+use crate::backend::console::TestReader;
 use crate::backend::disk::MemoryDisk;
 use crate::backend::net::SocketNet;
 use crate::virtio::blk::{Blk, DiskOptions};
+use crate::virtio::console::{Console, Size};
 use crate::virtio::net::{Net, NetOptions};
 use crate::virtio::rng::Rng;
 use crate::virtio::transport::RingPart;
@@ -32,6 +34,26 @@ pub fn play_net(data: &[u8]) {
     guest.start(u64::MAX);
     // A packet that finds no room is lost, as are those from the guest.
     play(&mut guest, data, |packet| drop(peer.send(packet)));
+}
+
+/// Plays `data` to a console, among it input, a terminal that changes its size
+/// and a reader that reads now and then.
+pub fn play_console(data: &[u8]) {
+    let reader = TestReader::new(8 << 10).expect("the host has descriptors");
+    let size = Size { columns: 80, rows: 25 };
+    let device = Console::new(Arc::clone(reader.output()), Some(size));
+    let device = device.expect("the host has descriptors");
+    let (input, handle) = (device.input(), device.handle());
+    let mut guest = Guest::mmio(device);
+    guest.start(u64::MAX);
+    play(&mut guest, data, |bytes| match bytes {
+        [0xc0..=0xff, ..] => drop(reader.read()),
+        [columns @ 0x80..=0xbf, rows, ..] => {
+            handle.resize(Size { columns: u16::from(*columns), rows: u16::from(*rows) });
+        }
+        bytes => assert!(input.receive(bytes) <= bytes.len()),
+    });
+    handle.close();
 }
 
 /// Plays `data` to an entropy device, whose bytes are the same in every run.
