@@ -5,10 +5,11 @@ use std::path::Path;
 
 use devices::backend::disk::play_qcow2;
 use devices::backend::net::play_passt;
+use devices::backend::vsock::play_greeting;
 use devices::legacy::testing::play_ports;
 use devices::pci::testing::play_pci;
 use devices::virtio::testing::{
-    play_blk, play_console, play_function, play_mmio, play_net, play_rng,
+    play_blk, play_console, play_function, play_mmio, play_net, play_rng, play_vsock,
 };
 
 fn replay(target: &str, play: fn(&[u8])) {
@@ -40,6 +41,16 @@ fn entropy_device() {
 #[test]
 fn console() {
     replay("virtio_console", play_console);
+}
+
+#[test]
+fn socket_device() {
+    replay("virtio_vsock", play_vsock);
+}
+
+#[test]
+fn clients_of_sockets() {
+    replay("vsock_connect", play_greeting);
 }
 
 #[test]

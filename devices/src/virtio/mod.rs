@@ -20,6 +20,7 @@ pub mod spec;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod transport;
+pub mod vsock;
 
 pub use device::{DeviceInfo, DeviceIo, StartError, Subscriber, VirtioDevice};
 pub use interrupt::{Event, Interrupt, Messages};

@@ -6,6 +6,8 @@ pub const ID_NET: u32 = 1;
 pub const ID_BLOCK: u32 = 2;
 /// Entropy device id (§5.4).
 pub const ID_ENTROPY: u32 = 4;
+/// Socket device id (§5.10).
+pub const ID_VSOCK: u32 = 19;
 
 /// Console device id (§5.3).
 pub const ID_CONSOLE: u32 = 3;
@@ -156,4 +158,40 @@ pub mod net {
 pub mod console {
     /// `cols` and `rows` are valid.
     pub const F_SIZE: u64 = 1 << 0;
+}
+
+/// Socket device features and packets (§5.10).
+pub mod vsock {
+    /// Stream sockets.
+    pub const F_STREAM: u64 = 1 << 0;
+
+    /// The host's address (§5.10.4).
+    pub const CID_HOST: u64 = 2;
+
+    /// Length of the header of each packet, in bytes (§5.10.6).
+    pub const HEADER_LEN: usize = 44;
+    /// `type`: of a stream.
+    pub const TYPE_STREAM: u16 = 1;
+
+    /// `op`: asks for a connection.
+    pub const OP_REQUEST: u16 = 1;
+    /// `op`: accepts one.
+    pub const OP_RESPONSE: u16 = 2;
+    /// `op`: there is no connection, or none any more.
+    pub const OP_RST: u16 = 3;
+    /// `op`: one side will not send or receive any more.
+    pub const OP_SHUTDOWN: u16 = 4;
+    /// `op`: data.
+    pub const OP_RW: u16 = 5;
+    /// `op`: only tells `buf_alloc` and `fwd_cnt`.
+    pub const OP_CREDIT_UPDATE: u16 = 6;
+    /// `op`: asks for [`OP_CREDIT_UPDATE`].
+    pub const OP_CREDIT_REQUEST: u16 = 7;
+
+    /// Flag of [`OP_SHUTDOWN`]: the sender will not receive any more.
+    pub const SHUTDOWN_RECEIVE: u32 = 1;
+    /// Flag of [`OP_SHUTDOWN`]: the sender will not send any more.
+    pub const SHUTDOWN_SEND: u32 = 2;
+    /// Both flags of [`OP_SHUTDOWN`].
+    pub const SHUTDOWN_BOTH: u32 = SHUTDOWN_RECEIVE | SHUTDOWN_SEND;
 }

@@ -10,7 +10,9 @@ mod registers;
 mod rings;
 mod subject;
 
-use subject::{BlkSubject, ConsoleSubject, NetSubject, RngSubject, ThreadedBlkSubject};
+use subject::{
+    BlkSubject, ConsoleSubject, NetSubject, RngSubject, ThreadedBlkSubject, VsockSubject,
+};
 
 /// Makes a test of each rule, on every device and transport, PCI with its pin
 /// and with MSI-X.
@@ -31,6 +33,8 @@ macro_rules! every {
             $module::$rule::<ConsoleSubject, PciRegisters<true>>();
             $module::$rule::<RngSubject, MmioRegisters>();
             $module::$rule::<RngSubject, PciRegisters<true>>();
+            $module::$rule::<VsockSubject, MmioRegisters>();
+            $module::$rule::<VsockSubject, PciRegisters<true>>();
         }
     )*};
 }

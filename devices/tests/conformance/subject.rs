@@ -2,6 +2,7 @@
 
 mod console;
 mod rng;
+mod vsock;
 
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use vmm_core::event::RequestSender;
 
 pub(crate) use console::ConsoleSubject;
 pub(crate) use rng::RngSubject;
+pub(crate) use vsock::VsockSubject;
 
 /// Where good requests lie in memory.
 pub(crate) const GOOD: u64 = 0x30_0000;

@@ -19,4 +19,6 @@ pub use messages::TestMessages;
 pub use pci::{PciBus, PciRegisters};
 pub use queue::{DriverQueue, Segment, read_only, write_desc, write_only};
 pub use registers::{MmioRegisters, Registers};
-pub use script::{play_blk, play_console, play_function, play_mmio, play_net, play_rng};
+pub use script::{
+    play_blk, play_console, play_function, play_mmio, play_net, play_rng, play_vsock,
+};

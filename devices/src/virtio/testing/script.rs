@@ -1,5 +1,6 @@
 //! A fuzzer's bytes as what a driver does.
 
+use std::io::{Read, Write};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -7,11 +8,13 @@ use super::{DriverQueue, Guest, PciRegisters, Registers, Segment, write_desc};
 use crate::backend::console::TestReader;
 use crate::backend::disk::MemoryDisk;
 use crate::backend::net::SocketNet;
+use crate::backend::vsock::MemoryVsock;
 use crate::virtio::blk::{Blk, DiskOptions};
 use crate::virtio::console::{Console, Size};
 use crate::virtio::net::{Net, NetOptions};
 use crate::virtio::rng::Rng;
 use crate::virtio::transport::RingPart;
+use crate::virtio::vsock::Vsock;
 
 /// Where scripts put requests and indirect tables.
 const MEMORY: u64 = 0x10_0000;
@@ -66,6 +69,32 @@ pub fn play_rng(data: &[u8]) {
     let mut guest = Guest::mmio(device);
     guest.start(u64::MAX);
     play(&mut guest, data, |_| ());
+}
+
+/// Plays `data` to a socket device, among it what programs of the host do.
+pub fn play_vsock(data: &[u8]) {
+    let (backend, host) = MemoryVsock::new(u32::MAX).expect("the host has descriptors");
+    let device = Vsock::new(3, Box::new(backend)).expect("the host has descriptors");
+    let mut guest = Guest::mmio(device);
+    guest.start(u64::MAX);
+    let mut streams = Vec::new();
+    play(&mut guest, data, |bytes| {
+        streams.extend(host.accepted().into_iter().map(|(_, stream)| stream));
+        let (what, bytes) = bytes.split_first().unwrap_or((&0, &[]));
+        match what % 4 {
+            0 => streams.truncate(usize::from(what / 4)),
+            1 if streams.len() < 64 => {
+                let client = host.connect().expect("the host has descriptors");
+                streams.push(client);
+            }
+            _ => {}
+        }
+        if let Some(mut stream) = streams.last() {
+            // Neither blocks; what does not fit, or comes from nobody, is lost.
+            let _ = stream.write(bytes);
+            let _ = stream.read(&mut [0; 256]);
+        }
+    });
 }
 
 /// Plays `data` to the registers of a device that no driver has touched.
