@@ -74,18 +74,12 @@ pub(super) enum NetEnd {
 impl NetEnd {
     /// Opens the tap that `net` names; none for a network of the user.
     fn open(net: &NetConfig) -> Result<Option<Self>, RunError> {
-        if net.is_limited() {
-            return Err(RunError::NetTodo("a limit"));
-        }
         match &net.backend {
             NetHost::Tap(tap) => {
-                if tap.queues.get() > 1 {
-                    return Err(RunError::NetTodo("more than one pair of queues"));
-                }
                 if tap.vhost == VhostMode::On {
                     return Err(RunError::NetTodo("vhost=on"));
                 }
-                let taps = Tap::open(tap.name.as_str(), 1).map_err(RunError::Net)?;
+                let taps = Tap::open(tap.name.as_str(), tap.queues.get()).map_err(RunError::Net)?;
                 if let Some(mtu) = net.mtu {
                     taps[0].set_mtu(mtu.get()).map_err(RunError::Net)?;
                 }
@@ -93,9 +87,6 @@ impl NetEnd {
             }
             NetHost::Fd(fd) => {
                 let numbers = fd.descriptors.numbers();
-                if numbers.len() > 1 {
-                    return Err(RunError::NetTodo("more than one pair of queues"));
-                }
                 if fd.vhost == VhostMode::On {
                     return Err(RunError::NetTodo("vhost=on"));
                 }

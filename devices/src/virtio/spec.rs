@@ -138,6 +138,18 @@ pub mod net {
     pub const F_MRG_RXBUF: u64 = 1 << 15;
     /// `status` is valid.
     pub const F_STATUS: u64 = 1 << 16;
+    /// There is a control queue.
+    pub const F_CTRL_VQ: u64 = 1 << 17;
+    /// `max_virtqueue_pairs` is valid, and the control queue sets how many.
+    pub const F_MQ: u64 = 1 << 22;
+    /// The control queue sets the address.
+    pub const F_CTRL_MAC_ADDR: u64 = 1 << 23;
+    /// The driver takes large UDP segments over IPv4 (VIRTIO 1.3).
+    pub const F_GUEST_USO4: u64 = 1 << 54;
+    /// The driver takes large UDP segments over IPv6 (VIRTIO 1.3).
+    pub const F_GUEST_USO6: u64 = 1 << 55;
+    /// The device takes large UDP segments (VIRTIO 1.3).
+    pub const F_HOST_USO: u64 = 1 << 56;
 
     /// `status`: the link is up.
     pub const S_LINK_UP: u16 = 1;
@@ -152,6 +164,24 @@ pub mod net {
     pub const GSO_TCPV4: u8 = 1;
     /// `gso_type`: TCP over IPv6, to be cut to segments.
     pub const GSO_TCPV6: u8 = 4;
+    /// `gso_type`: UDP, to be cut to datagrams (VIRTIO 1.3).
+    pub const GSO_UDP_L4: u8 = 5;
+
+    /// Classes, commands and answers of the control queue (§5.1.6.5).
+    pub mod ctrl {
+        /// Class of addresses.
+        pub const MAC: u8 = 1;
+        /// Sets the address.
+        pub const MAC_ADDR_SET: u8 = 1;
+        /// Class of several pairs of queues.
+        pub const MQ: u8 = 4;
+        /// Sets how many are used.
+        pub const MQ_VQ_PAIRS_SET: u8 = 0;
+        /// Done.
+        pub const OK: u8 = 0;
+        /// Not done.
+        pub const ERR: u8 = 1;
+    }
 }
 
 /// Console device features (§5.3).

@@ -11,7 +11,8 @@ mod rings;
 mod subject;
 
 use subject::{
-    BlkSubject, ConsoleSubject, NetSubject, RngSubject, ThreadedBlkSubject, VsockSubject,
+    BlkSubject, ConsoleSubject, NetSubject, PairsSubject, RngSubject, ThreadedBlkSubject,
+    VsockSubject,
 };
 
 /// Makes a test of each rule, on every device and transport, PCI with its pin
@@ -35,6 +36,8 @@ macro_rules! every {
             $module::$rule::<RngSubject, PciRegisters<true>>();
             $module::$rule::<VsockSubject, MmioRegisters>();
             $module::$rule::<VsockSubject, PciRegisters<true>>();
+            $module::$rule::<PairsSubject, MmioRegisters>();
+            $module::$rule::<PairsSubject, PciRegisters<true>>();
         }
     )*};
 }

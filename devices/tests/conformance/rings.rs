@@ -101,7 +101,7 @@ fn commit<S: Subject, R: Registers>(
     queue: u32,
     offence: fn(&GuestRam, &mut DriverQueue),
 ) {
-    guest.start(ALL);
+    S::start(guest);
     let index = usize::try_from(queue).expect("a small number");
     offence(&guest.mem, &mut guest.queues[index]);
     subject.poke(guest, queue);
@@ -164,7 +164,7 @@ pub(crate) fn garbage_rings_are_survived<S: Subject, R: Registers>() {
     for seed in 1..=60 {
         let (mut subject, mut guest) = new::<S, R>();
         let mut next = numbers(seed);
-        guest.start(ALL);
+        S::start(&mut guest);
         for queue in 0..S::QUEUES {
             let base = 0x1_0000 * (u64::from(queue) + 1);
             let garbage: Vec<u8> = (0..0x1000).flat_map(|_| next().to_le_bytes()).collect();

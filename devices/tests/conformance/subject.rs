@@ -1,23 +1,22 @@
 //! The devices under test.
 
 mod console;
+mod net;
 mod rng;
 mod vsock;
 
-use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use devices::backend::disk::MemoryDisk;
-use devices::backend::net::SocketNet;
 use devices::virtio::VirtioDevice;
 use devices::virtio::blk::{Blk, DiskOptions};
-use devices::virtio::net::{Net, NetOptions};
 use devices::virtio::testing::{Guest, Registers, Segment, read_only, write_only};
 use vmm_core::event::RequestSender;
 
 pub(crate) use console::ConsoleSubject;
+pub(crate) use net::{NetSubject, PairsSubject};
 pub(crate) use rng::RngSubject;
 pub(crate) use vsock::VsockSubject;
 
@@ -60,6 +59,12 @@ pub(crate) trait Subject: Sized {
     const SERVED: u32;
 
     fn new() -> (Self, Self::Device);
+
+    /// Starts the device with all features on offer, so that it serves all of
+    /// its queues, each of them fresh.
+    fn start<R: Registers>(guest: &mut Guest<R>) {
+        guest.start(ALL);
+    }
 
     /// Makes the device look at `queue`.
     fn poke<R: Registers>(&mut self, guest: &mut Guest<R>, queue: u32);
@@ -185,75 +190,4 @@ fn run<R: Registers>(guest: &mut Guest<R>, queue: u32, segments: &[Segment]) -> 
     let (id, len) = used.expect("a good request is answered");
     assert_eq!(id, u32::from(head));
     len
-}
-
-pub(crate) struct NetSubject {
-    peer: UnixDatagram,
-    serial: u8,
-}
-
-fn packet(serial: u8) -> Vec<u8> {
-    [&[0; 12][..], &[serial; 60]].concat()
-}
-
-impl Subject for NetSubject {
-    type Device = Net;
-
-    const QUEUES: u32 = 2;
-    const SERVED: u32 = 1;
-
-    fn new() -> (Self, Net) {
-        let (backend, peer) = SocketNet::pair().expect("the host has descriptors");
-        let device = Net::new(vec![Box::new(backend)], &NetOptions::default());
-        (Self { peer, serial: 0 }, device.expect("the host has descriptors"))
-    }
-
-    fn poke<R: Registers>(&mut self, guest: &mut Guest<R>, queue: u32) {
-        // The socket may be full of packets that a broken guest did not take.
-        let _ = self.peer.send(&packet(0));
-        guest.kick(queue);
-    }
-
-    fn request<R: Registers>(&self, guest: &Guest<R>) -> Vec<Segment> {
-        guest.write(GOOD, &packet(0));
-        vec![read_only(GOOD, 72)]
-    }
-
-    fn work<R: Registers>(&mut self, guest: &mut Guest<R>) {
-        for _ in 0..2 {
-            self.serial = self.serial % 255 + 1;
-            self.receive(guest);
-            self.send(guest);
-        }
-    }
-}
-
-impl NetSubject {
-    /// A packet arrives in the guest, behind those that waited before.
-    fn receive<R: Registers>(&self, guest: &mut Guest<R>) {
-        let wanted = packet(self.serial);
-        let mut sent = false;
-        for _ in 0..1000 {
-            sent = sent || self.peer.send(&wanted).is_ok();
-            guest.queues[0].add(&guest.mem, &[write_only(GOOD, 70_000)]);
-            guest.kick(0);
-            while let Some((_, len)) = guest.used(0) {
-                if sent && len == 72 && guest.read(GOOD + 12, 60) == wanted[12..] {
-                    return;
-                }
-            }
-        }
-        panic!("the packet never arrived");
-    }
-
-    /// A packet leaves the guest, behind those that left before.
-    fn send<R: Registers>(&self, guest: &mut Guest<R>) {
-        let mut seen = vec![0; 0x2_0000];
-        while self.peer.recv(&mut seen).is_ok() {}
-        let wanted = packet(self.serial);
-        guest.write(GOOD, &wanted);
-        assert_eq!(run(guest, 1, &[read_only(GOOD, 72)]), 0);
-        let len = self.peer.recv(&mut seen).expect("the packet left");
-        assert_eq!(seen[..len], wanted);
-    }
 }

@@ -1,4 +1,7 @@
+use std::num::NonZeroU64;
+
 use devices::virtio::net::{Net, NetOptions};
+use devices::virtio::rate::Limits;
 
 use crate::config::{Mtu, VmConfig};
 use crate::machine::RunError;
@@ -13,7 +16,11 @@ pub(in crate::machine) fn nets(
     opened: Vec<Interface>,
 ) -> Result<(), RunError> {
     for (net, Interface { end, mac }) in config.nets.iter().zip(opened) {
-        let options = NetOptions { mac, mtu: net.mtu.map(Mtu::get) };
+        let limits = Limits {
+            operations: net.pps.and_then(|pps| NonZeroU64::new(pps.get().into())),
+            bytes: net.bandwidth.and_then(|bandwidth| NonZeroU64::new(bandwidth.bytes())),
+        };
+        let options = NetOptions { mac, mtu: net.mtu.map(Mtu::get), limits };
         let device =
             Net::new(end.into_backends(), &options).map_err(host("make a network device"))?;
         platform.add_virtio(Box::new(device))?;

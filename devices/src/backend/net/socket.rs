@@ -8,11 +8,14 @@ use vmm_core::sys;
 
 use super::{NetBackend, Offloads};
 
-/// One end of a pair of sockets, for tests: each datagram is a packet.
+/// One end of a pair of sockets, for tests: each datagram is a packet. One that
+/// finds no room is lost, as on a tap, unless the end is
+/// [patient](SocketNet::patient).
 #[derive(Debug)]
 pub struct SocketNet {
     socket: UnixDatagram,
     offloads: Arc<Mutex<Offloads>>,
+    is_patient: bool,
 }
 
 impl SocketNet {
@@ -24,7 +27,12 @@ impl SocketNet {
         let (socket, peer) = UnixDatagram::pair()?;
         socket.set_nonblocking(true)?;
         peer.set_nonblocking(true)?;
-        Ok((Self { socket, offloads: Arc::default() }, peer))
+        Ok((Self { socket, offloads: Arc::default(), is_patient: false }, peer))
+    }
+
+    /// The same, but packets wait for room.
+    pub fn patient(self) -> Self {
+        Self { is_patient: true, ..self }
     }
 
     /// The offloads set last, as they change.
@@ -60,7 +68,10 @@ impl NetBackend for SocketNet {
     }
 
     fn send(&mut self, packet: &[VolatileSlice<'_>]) -> io::Result<()> {
-        sys::write_once(&self.socket, packet).map(drop)
+        match sys::write_once(&self.socket, packet) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.is_patient => Ok(()),
+            result => result.map(drop),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -45,6 +45,14 @@ impl Header {
         [self.flags, self.gso_type, h0, h1, g0, g1, s0, s1, o0, o1, 0, 0]
     }
 
+    /// Into how many packets a frame of `len` bytes is cut, about.
+    pub fn packets(self, len: usize) -> usize {
+        match self.gso_type {
+            net::GSO_NONE => 1,
+            _ => len.div_ceil(usize::from(self.gso_size).max(1)).max(1),
+        }
+    }
+
     /// What the host may be told of a frame of `len` bytes that a guest with
     /// `features` sends under this header; `None` if the frame is to be
     /// dropped (§5.1.6.2).
@@ -66,6 +74,7 @@ impl Header {
             net::GSO_NONE => return Some(checked),
             net::GSO_TCPV4 => net::F_HOST_TSO4,
             net::GSO_TCPV6 => net::F_HOST_TSO6,
+            net::GSO_UDP_L4 => net::F_HOST_USO,
             _ => return None,
         };
         if features & needed == 0 || checked.flags == 0 || self.gso_size == 0 {

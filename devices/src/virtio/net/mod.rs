@@ -1,14 +1,22 @@
-//! The network device (VIRTIO 1.2 §5.1): one pair of queues.
+//! The network device (VIRTIO 1.2 §5.1) on the event loop: pairs of queues,
+//! each with its host's end, and a control queue.
 
+mod control;
 mod device;
 mod header;
+mod identity;
 mod mac;
+mod pair;
+mod room;
 mod rx;
 mod state;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod tx;
+mod used;
 
+pub use control::Command;
 pub use device::{Net, NetOptions};
 pub use header::Header;
 pub use mac::default_mac;

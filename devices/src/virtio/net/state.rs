@@ -1,144 +1,249 @@
-use std::io;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use event_manager::{EventOps, EventSet, Events, MutEventSubscriber};
 use vmm_sys_util::eventfd::EventFd;
 
-use super::rx::{Receiver, Wait};
-use super::tx;
-use crate::backend::net::{NetBackend, Offloads};
+use super::control::{self, Command};
+use super::identity::{self, Identity};
+use super::pair::{Pair, Todo};
+use super::throttle::Throttle;
+use crate::backend::net::Offloads;
 use crate::virtio::queue::Ring;
-use crate::virtio::spec::net;
 
-/// Queue of packets to the guest.
-pub(super) const RX: usize = 0;
-/// Queue of packets from the guest.
-pub(super) const TX: usize = 1;
-
-/// What an event is about.
-mod source {
-    pub(super) const RX_DOORBELL: u32 = 0;
-    pub(super) const TX_DOORBELL: u32 = 1;
-    pub(super) const BACKEND: u32 = 2;
+/// What an event is about; the doorbells have the numbers of their queues.
+pub(super) mod source {
+    /// The limits allow more.
+    pub(in crate::virtio::net) const TIMER: u32 = 0x1_0000;
+    /// The host's end of pair 0, and so on.
+    pub(in crate::virtio::net) const BACKENDS: u32 = 0x2_0000;
 }
 
 /// The half of the network device that the event loop drives.
 pub(super) struct State {
-    pub(super) backend: Box<dyn NetBackend>,
+    pub(super) identity: Identity,
+    pub(super) pairs: Vec<Pair>,
+    pub(super) throttle: Option<Throttle>,
     pub(super) doorbells: Arc<[EventFd]>,
-    pub(super) receiver: Receiver,
     /// The queues, while the driver is live.
     pub(super) live: Option<Live>,
-    /// Whether the host's end is still there.
-    pub(super) link_up: bool,
 }
 
 /// What there is between start and stop.
 pub(super) struct Live {
-    pub(super) rx: Ring,
-    pub(super) tx: Ring,
+    /// All queues, by their index.
+    pub(super) rings: Vec<Ring>,
     pub(super) features: u64,
+    /// How many pairs are in use.
+    active: usize,
 }
 
-impl Live {
-    pub(super) fn ring(&mut self, index: usize) -> &mut Ring {
-        if index == RX { &mut self.rx } else { &mut self.tx }
-    }
+/// What a queue is for.
+enum Role {
+    ToGuest(usize),
+    ToHost(usize),
+    Control,
+    /// The driver does not use it, or should not.
+    None,
 }
 
 impl MutEventSubscriber for State {
     fn init(&mut self, ops: &mut EventOps) {
-        let backend = self.backend.poll_fd().as_raw_fd();
-        let doorbell =
-            |queue: usize, source| Events::with_data(&self.doorbells[queue], source, EventSet::IN);
-        for event in [
-            doorbell(RX, source::RX_DOORBELL),
-            doorbell(TX, source::TX_DOORBELL),
-            // Packets are of interest once the driver has buffers for them.
-            Events::with_data_raw(backend, source::BACKEND, EventSet::empty()),
-        ] {
-            ops.add(event).expect("a fresh descriptor can be polled");
+        for (queue, doorbell) in (0..).zip(&*self.doorbells) {
+            let events = Events::with_data(doorbell, queue, EventSet::IN);
+            ops.add(events).expect("a fresh eventfd can be polled");
+        }
+        for pair in &self.pairs {
+            pair.init(ops);
+        }
+        if let Some(throttle) = &self.throttle {
+            let events = Events::with_data_raw(throttle.timer_fd(), source::TIMER, EventSet::IN);
+            ops.add(events).expect("a fresh timer can be polled");
         }
     }
 
     fn process(&mut self, events: Events, ops: &mut EventOps) {
+        let index = |number: u32| usize::try_from(number).expect("a small number");
         match events.data() {
-            source::TX_DOORBELL => self.send(),
-            source::RX_DOORBELL => {
-                // Empty if the event came of an earlier start.
-                let _ = self.doorbells[RX].read();
-                self.receive(ops);
+            source::TIMER => self.go_on(ops),
+            data @ source::BACKENDS.. => {
+                self.hear(index(data - source::BACKENDS), events.event_set(), ops);
             }
-            _ if events.event_set().intersects(EventSet::ERROR | EventSet::HANG_UP) => {
-                log::warn!("virtio-net: the host's end is gone");
-                self.lose_link(ops);
-            }
-            _ => self.receive(ops),
+            queue => self.serve(index(queue), ops),
         }
     }
 }
 
 impl State {
+    /// Serves the queues of a driver that accepted `features`.
+    pub(super) fn start(&mut self, rings: Vec<Ring>, features: u64) {
+        self.live = Some(Live { rings, features, active: 1 });
+        // Kicks from before the start may have been drained: look once. This
+        // also makes the loop listen for packets.
+        for queue in 0..self.doorbells.len() {
+            self.ring(queue);
+        }
+    }
+
+    /// Ends that, and is as before; nothing if it was not started.
+    pub(super) fn stop(&mut self) -> Vec<Ring> {
+        let Some(live) = self.live.take() else { return Vec::new() };
+        self.identity.reset();
+        if !enable(&mut self.pairs, 1) {
+            log::warn!("virtio-net: the host does not end its queues");
+        }
+        if let Err(error) = self.set_offloads(Offloads::default()) {
+            log::warn!("virtio-net: the offloads cannot be cleared: {error}");
+        }
+        self.pairs.iter_mut().for_each(Pair::clear);
+        live.rings
+    }
+
     /// Rings a doorbell of the device's own, to come back to that queue.
     pub(super) fn ring(&self, queue: usize) {
         // Fails only when the counter is full, and then it rings anyway.
         let _ = self.doorbells[queue].write(1);
     }
 
-    /// Tells the host what the guest takes; nobody listens once the link is
-    /// down, and the driver may go on without.
-    pub(super) fn set_offloads(&mut self, offloads: Offloads) -> io::Result<()> {
-        if self.link_up { self.backend.set_offloads(offloads) } else { Ok(()) }
+    /// Tells the host, which has them for all pairs together.
+    ///
+    /// # Errors
+    /// What the host said.
+    pub(super) fn set_offloads(&mut self, offloads: Offloads) -> std::io::Result<()> {
+        self.pairs.first_mut().map_or(Ok(()), |pair| pair.set_offloads(offloads))
     }
 
-    fn send(&mut self) {
-        let _ = self.doorbells[TX].read();
-        let Some(live) = &mut self.live else { return };
-        if tx::send(&mut live.tx, &mut *self.backend, live.features) {
-            self.ring(TX);
+    /// The doorbell of `queue` rang.
+    fn serve(&mut self, queue: usize, ops: &mut EventOps) {
+        // Empty if the event came of an earlier start.
+        let _ = self.doorbells[queue].read();
+        match self.role(queue) {
+            Role::ToGuest(pair) => self.receive(pair, ops),
+            Role::ToHost(pair) => self.send(pair, ops),
+            Role::Control => self.control(queue),
+            Role::None => {}
         }
     }
 
-    fn receive(&mut self, ops: &mut EventOps) {
-        if !self.link_up {
-            return;
+    fn role(&self, queue: usize) -> Role {
+        let Some(live) = &self.live else { return Role::None };
+        let pair = queue / 2;
+        if identity::control_queue(live.features, self.identity.pairs()) == Some(queue) {
+            Role::Control
+        } else if pair >= live.active {
+            Role::None
+        } else if queue.is_multiple_of(2) {
+            Role::ToGuest(pair)
+        } else {
+            Role::ToHost(pair)
         }
-        let wait = match &mut self.live {
-            Some(live) => {
-                let mergeable = live.features & net::F_MRG_RXBUF != 0;
-                self.receiver.receive(&mut live.rx, &mut *self.backend, mergeable)
+    }
+
+    /// Something happened at the host's end of `pair`.
+    fn hear(&mut self, pair: usize, events: EventSet, ops: &mut EventOps) {
+        if events.intersects(EventSet::ERROR | EventSet::HANG_UP) {
+            log::warn!("virtio-net: the host's end is gone");
+            self.pairs[pair].lose(ops);
+            return self.unlink();
+        }
+        if self.pairs[pair].has_room(events) {
+            self.send(pair, ops);
+        }
+        if events.contains(EventSet::IN) {
+            self.receive(pair, ops);
+        }
+    }
+
+    /// The time has come that the limits held packets back for.
+    fn go_on(&mut self, ops: &mut EventOps) {
+        if let Some(throttle) = &mut self.throttle {
+            throttle.rang();
+        }
+        for pair in 0..self.pairs.len() {
+            self.receive(pair, ops);
+            self.send(pair, ops);
+        }
+    }
+
+    fn receive(&mut self, pair: usize, ops: &mut EventOps) {
+        let Self { live, pairs, throttle, .. } = self;
+        let todo = match live {
+            Some(live) if pair < live.active => {
+                let ring = &mut live.rings[2 * pair];
+                pairs[pair].receive(ring, live.features, throttle.as_mut(), ops)
             }
-            None => Wait::Buffers,
+            _ => return pairs[pair].rest(ops),
         };
-        match wait {
-            Wait::Packet => self.watch(ops, EventSet::IN),
-            // Or the loop would spin on a packet that nobody can take.
-            Wait::Buffers => self.watch(ops, EventSet::empty()),
-            Wait::Turn => {
-                self.watch(ops, EventSet::empty());
-                self.ring(RX);
+        self.follow(todo, 2 * pair);
+    }
+
+    fn send(&mut self, pair: usize, ops: &mut EventOps) {
+        let Self { live, pairs, throttle, .. } = self;
+        let Some(live) = live.as_mut().filter(|live| pair < live.active) else { return };
+        let ring = &mut live.rings[2 * pair + 1];
+        let todo = pairs[pair].send(ring, live.features, throttle.as_mut(), ops);
+        self.follow(todo, 2 * pair + 1);
+    }
+
+    fn follow(&mut self, todo: Todo, queue: usize) {
+        match todo {
+            Todo::Nothing => {}
+            Todo::Again => self.ring(queue),
+            Todo::At(time) => {
+                if let Some(throttle) = &mut self.throttle {
+                    throttle.wake_at(time);
+                }
             }
-            Wait::Nothing => self.lose_link(ops),
+            Todo::Unlink => self.unlink(),
         }
     }
 
-    fn watch(&self, ops: &EventOps, interest: EventSet) {
-        let fd = self.backend.poll_fd().as_raw_fd();
-        ops.modify(Events::with_data_raw(fd, source::BACKEND, interest))
-            .expect("the descriptor was added and is still open");
+    fn control(&mut self, queue: usize) {
+        let Self { live: Some(live), identity, pairs, .. } = self else { return };
+        let (before, mut active) = (live.active, live.active);
+        let waits = control::serve(&mut live.rings[queue], live.features, |command| {
+            match command {
+                Command::SetMac(mac) => identity.set_mac(mac),
+                Command::SetPairs(count) => {
+                    let wanted = usize::from(count);
+                    if !(1..=pairs.len()).contains(&wanted) || !enable(pairs, wanted) {
+                        return false;
+                    }
+                    active = wanted;
+                }
+            }
+            true
+        });
+        live.active = active;
+        // The new ones may have been kicked before.
+        for queue in 2 * before..2 * active {
+            self.ring(queue);
+        }
+        if waits {
+            self.ring(queue);
+        }
     }
 
-    /// The backend has no more packets; errors would keep the loop awake.
-    fn lose_link(&mut self, ops: &mut EventOps) {
-        if !std::mem::replace(&mut self.link_up, false) {
+    /// Tells the driver that the host's end is gone.
+    fn unlink(&mut self) {
+        let Self { identity, live, .. } = self;
+        if !identity.link_up {
             return;
         }
-        let fd = self.backend.poll_fd().as_raw_fd();
-        ops.remove(Events::with_data_raw(fd, source::BACKEND, EventSet::empty()))
-            .expect("the descriptor was added and is still open");
-        if let Some(live) = &self.live {
-            live.rx.interrupt().config_changed(|| ());
+        match live.as_ref().and_then(|live| live.rings.first()) {
+            Some(ring) => ring.interrupt().config_changed(|| identity.link_up = false),
+            None => identity.link_up = false,
         }
     }
+}
+
+/// Has the host use the first `count` pairs; returns whether it does, else
+/// those from before.
+pub(super) fn enable(pairs: &mut [Pair], count: usize) -> bool {
+    for (index, pair) in pairs.iter_mut().enumerate() {
+        if let Err(error) = pair.set_enabled(index < count) {
+            log::warn!("virtio-net: the host does not change its queues: {error}");
+            return false;
+        }
+    }
+    true
 }

@@ -1,33 +1,158 @@
+use std::io;
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
 use vm_memory::VolatileSlice;
 
 use super::Header;
+use super::throttle::{Direction, Throttle};
+use super::used::Used;
 use crate::backend::net::NetBackend;
-use crate::virtio::queue::{Buffer, Chain, Ring};
+use crate::virtio::queue::{Buffer, Chain, Ring, RingError};
 use crate::virtio::spec::net::HEADER_LEN;
 
-/// Sends what the driver made available; returns true if more waits. A packet
-/// that is malformed, or that the host does not take, is dropped, as on any
-/// Ethernet.
-pub(super) fn send(ring: &mut Ring, backend: &mut dyn NetBackend, features: u64) -> bool {
-    ring.serve(|chain| {
-        if let Some((header, frame)) = packet(chain, features) {
-            let mut header = header.to_bytes();
-            let mut pieces = vec![VolatileSlice::from(&mut header[..])];
-            pieces.extend(frame.pieces());
-            if let Err(error) = backend.send(&pieces) {
-                log::debug!("virtio-net: a packet is lost: {error}");
-            }
-        }
-        // The device writes nothing into packets to send.
-        Ok(0)
-    })
+/// Packets that one wake-up sends before other devices have their turn.
+const BUDGET: usize = 128;
+/// The time after which a wake-up sends no more: the loop has other devices.
+const SHARE: Duration = Duration::from_millis(10);
+/// Packets between two looks at the clock.
+const LOOK: usize = 16;
+/// The most pieces of a frame: with the header as many as the host takes.
+const MOST_PIECES: usize = 1023;
+
+/// What the sender waits for next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Packets from the driver, which rings.
+    Packet,
+    /// Only its next turn on the loop.
+    Turn,
+    /// Room at the host's end.
+    Room,
+    /// The time when the limits allow more.
+    Until(Instant),
 }
 
-/// Cuts a chain into header and frame, wherever its buffers end.
+/// What became of a packet.
+enum Sent {
+    /// The host has it, or it is lost, as on any Ethernet.
+    Gone,
+    /// The host has no room for it.
+    Full,
+}
+
+/// Sends what the driver, which accepted `features`, made available. A packet
+/// that is malformed, or that the host does not take, is dropped.
+pub(super) fn send(
+    ring: &mut Ring,
+    backend: &mut dyn NetBackend,
+    features: u64,
+    throttle: Option<&mut Throttle>,
+) -> Next {
+    // A packet that was held back goes first.
+    if is_full(backend.flush()) {
+        return Next::Room;
+    }
+    let next = ring.attempt(|ring| {
+        ring.mute()?;
+        let mut used = Used::default();
+        let next = turn(ring, backend, features, throttle, &mut used)?;
+        used.show(ring)?;
+        Ok(next)
+    });
+    // A failed ring has no more packets.
+    next.unwrap_or(Next::Packet)
+}
+
+fn turn(
+    ring: &mut Ring,
+    backend: &mut dyn NetBackend,
+    features: u64,
+    mut throttle: Option<&mut Throttle>,
+    used: &mut Used,
+) -> Result<Next, RingError> {
+    let mem = ring.mem();
+    let start = Instant::now();
+    for count in 1..=BUDGET {
+        let held = throttle.as_ref().and_then(|limits| limits.next(Direction::ToHost));
+        if let Some(until) = held {
+            return Ok(end(backend, Next::Until(until)));
+        }
+        let Some(chain) = ring.pop(&mem)? else {
+            // What is sent is shown first: it may be what the driver waits for.
+            used.show(ring)?;
+            if is_full(backend.flush()) {
+                return Ok(Next::Room);
+            }
+            if ring.unmute()? {
+                ring.mute()?;
+                continue;
+            }
+            return Ok(Next::Packet);
+        };
+        let head = chain.head;
+        let len = chain.readable.len();
+        match transmit(chain, backend, features, throttle.as_deref_mut()) {
+            Sent::Gone => used.push(head, 0),
+            Sent::Full => {
+                ring.unpop(1);
+                return Ok(Next::Room);
+            }
+        }
+        used.end_packet(len, ring, false)?;
+        if count.is_multiple_of(LOOK) && start.elapsed() >= SHARE {
+            break;
+        }
+    }
+    Ok(end(backend, Next::Turn))
+}
+
+/// Ends a batch after which `next` is to be waited for.
+fn end(backend: &mut dyn NetBackend, next: Next) -> Next {
+    if is_full(backend.flush()) { Next::Room } else { next }
+}
+
+/// Whether a packet has to wait for room; one that failed is lost.
+fn is_full(result: io::Result<()>) -> bool {
+    match result {
+        Ok(()) => false,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
+        Err(error) => {
+            log::debug!("virtio-net: a packet is lost: {error}");
+            false
+        }
+    }
+}
+
+fn transmit(
+    chain: Chain<'_>,
+    backend: &mut dyn NetBackend,
+    features: u64,
+    throttle: Option<&mut Throttle>,
+) -> Sent {
+    let Some((header, frame)) = packet(chain, features) else { return Sent::Gone };
+    let mut bytes = header.to_bytes();
+    let mut pieces: SmallVec<[VolatileSlice<'_>; 8]> = SmallVec::new();
+    pieces.push(VolatileSlice::from(&mut bytes[..]));
+    pieces.extend(frame.pieces().iter().copied());
+    if is_full(backend.send(&pieces)) {
+        return Sent::Full;
+    }
+    if let Some(limits) = throttle {
+        limits.take(Direction::ToHost, header, frame.len());
+    }
+    Sent::Gone
+}
+
+/// Cuts a chain into header and frame, wherever its buffers end. The header is
+/// read once, and what the host is told is made of what was read.
 fn packet(chain: Chain<'_>, features: u64) -> Option<(Header, Buffer<'_>)> {
     let mut frame = chain.readable;
     let mut header = [0; HEADER_LEN];
     if frame.split_front(HEADER_LEN).copy_to(&mut header) < HEADER_LEN {
+        return None;
+    }
+    if frame.pieces().len() > MOST_PIECES {
         return None;
     }
     let header = Header::from_bytes(&header).checked(frame.len(), features)?;

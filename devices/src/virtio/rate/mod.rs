@@ -104,8 +104,13 @@ impl Limiter {
 
     /// Notes an operation that moves `bytes`, started at `now`.
     pub fn take(&mut self, bytes: u64, now: Instant) {
+        self.take_several(1, bytes, now);
+    }
+
+    /// Notes `operations` that move `bytes` together, started at `now`.
+    pub fn take_several(&mut self, operations: u64, bytes: u64, now: Instant) {
         if let Some(bucket) = &mut self.operations {
-            bucket.take(1, now);
+            bucket.take(operations, now);
         }
         if let Some(bucket) = &mut self.bytes {
             bucket.take(bytes, now);

@@ -12,6 +12,10 @@ use crate::virtio::spec::net::*;
 use crate::virtio::spec::{desc, feature, isr};
 use crate::virtio::testing::*;
 
+mod control;
+mod pace;
+mod pairs;
+
 const RX: usize = 0;
 const TX: usize = 1;
 const BUFFERS: u64 = 0x10_0000;
@@ -26,12 +30,13 @@ struct Bench {
 }
 
 fn device(backend: impl NetBackend + 'static) -> Net {
-    Net::new(vec![Box::new(backend)], &NetOptions { mac: MAC, mtu: None }).unwrap()
+    Net::new(vec![Box::new(backend)], &NetOptions { mac: MAC, ..NetOptions::default() }).unwrap()
 }
 
 impl Bench {
     fn new(features: u64) -> Self {
         let (backend, peer) = SocketNet::pair().unwrap();
+        let backend = backend.patient();
         let offloads = backend.offloads();
         let mut guest = Guest::mmio(device(backend));
         guest.start(feature::VERSION_1 | features);
@@ -121,6 +126,73 @@ fn a_packet_may_fill_several_buffers() {
 }
 
 #[test]
+fn packets_of_any_size_come_whole_whatever_came_before() {
+    for features in [F_MRG_RXBUF, F_MRG_RXBUF | feature::EVENT_IDX] {
+        let mut bench = Bench::new(features);
+        // Sizes around the room that is made for each.
+        let lens = [60, 2036, 2037, 9000, 60, 65557, 65557, 60, 60, 30_000, 3000];
+        for len in lens {
+            let buffers = (len + 12_usize).div_ceil(0x1000) + 1;
+            bench.offer(&vec![0x1000; buffers]);
+            bench.arrive(&packet(len));
+            let mut got = Vec::new();
+            while let Some((head, used)) = bench.guest.used(RX) {
+                let at = bench.guest.queues[RX].desc + 16 * u64::from(head);
+                let addr = u64::from_le_bytes(bench.guest.read(at, 8).try_into().unwrap());
+                got.extend(bench.guest.read(addr, used as usize));
+            }
+            let count = u16::from_le_bytes([got[10], got[11]]);
+            assert_eq!(usize::from(count), (len + 12).div_ceil(0x1000), "{len}");
+            got[10..12].fill(0);
+            assert!(got == packet(len), "{len}");
+            // The buffer that is left over takes the next small packet.
+            bench.arrive(&packet(20));
+            assert_eq!(bench.guest.used(RX).map(|(_, len)| len), Some(32));
+        }
+    }
+}
+
+#[test]
+fn packets_that_come_together_take_one_interrupt() {
+    let mut bench = Bench::new(feature::EVENT_IDX);
+    for _ in 0..2 {
+        for _ in 0..10 {
+            bench.peer.send(&packet(60)).unwrap();
+        }
+        bench.guest.queues[RX].ask_for_next(&bench.guest.mem);
+        bench.offer(&[100; 10]);
+        assert_eq!(bench.guest.regs.take_interrupts(), isr::QUEUE);
+        for _ in 0..10 {
+            assert!(bench.guest.used(RX).is_some());
+        }
+        // None came after it.
+        assert_eq!(bench.guest.regs.take_interrupts(), 0);
+    }
+}
+
+#[test]
+fn packets_to_a_full_host_wait_for_room() {
+    let mut bench = Bench::new(0);
+    // More than the socket holds.
+    for number in 0..200_u8 {
+        let at = PACKETS + 0x1000 * u64::from(number);
+        bench.guest.write(at, &[&PLAIN[..], &[number; 60]].concat());
+        bench.guest.queues[TX].add(&bench.guest.mem, &[read_only(at, 72)]);
+    }
+    bench.guest.kick(1);
+    let mut seen = Vec::new();
+    while seen.len() < 200 {
+        let packet = bench.host_sees().expect("the next packet comes when there is room");
+        seen.push(packet[HEADER_LEN]);
+        bench.guest.pump();
+    }
+    assert!(seen.into_iter().eq(0..200), "none is lost, and they keep their order");
+    for _ in 0..200 {
+        assert!(bench.guest.used(TX).is_some());
+    }
+}
+
+#[test]
 fn a_packet_that_no_buffer_holds_is_dropped() {
     let mut bench = Bench::new(0);
     bench.offer(&[100, 100]);
@@ -205,6 +277,7 @@ fn a_runt_from_the_host_is_dropped() {
 fn a_receive_buffer_that_cannot_be_written_breaks_the_ring_only() {
     let mut bench = Bench::new(0);
     bench.guest.queues[RX].add(&bench.guest.mem, &[read_only(BUFFERS, 100)]);
+    bench.guest.kick(0);
     bench.arrive(&packet(20));
     assert!(bench.guest.is_reset_needed());
     assert_eq!(bench.guest.regs.take_interrupts(), isr::CONFIG);
@@ -246,11 +319,12 @@ const CSUM: Header =
     Header { flags: 1, gso_type: 0, hdr_len: 0, gso_size: 0, csum_start: 34, csum_offset: 16 };
 const TSO4: Header = Header { gso_type: GSO_TCPV4, hdr_len: 54, gso_size: 1448, ..CSUM };
 const TSO6: Header = Header { gso_type: GSO_TCPV6, ..TSO4 };
-const ALL: u64 = F_CSUM | F_HOST_TSO4 | F_HOST_TSO6;
+const USO: Header = Header { gso_type: GSO_UDP_L4, hdr_len: 42, ..TSO4 };
+const ALL: u64 = F_CSUM | F_HOST_TSO4 | F_HOST_TSO6 | F_HOST_USO;
 
 #[test]
 fn right_offload_headers_reach_the_host() {
-    for header in [Header::default(), CSUM, TSO4, TSO6] {
+    for header in [Header::default(), CSUM, TSO4, TSO6, USO] {
         assert_eq!(header.checked(3000, ALL), Some(header));
         assert_eq!(Header::from_bytes(&header.to_bytes()), header);
         let mut bench = Bench::new(ALL);
@@ -268,6 +342,8 @@ fn wrong_offload_headers_drop_the_packet() {
         (Header { csum_start: 82, ..CSUM }, ALL),
         (TSO4, ALL & !F_HOST_TSO4),
         (TSO6, ALL & !F_HOST_TSO6),
+        (USO, ALL & !F_HOST_USO),
+        (USO, ALL & !F_CSUM),
         (Header { flags: 0, ..TSO4 }, ALL),
         (Header { gso_size: 0, ..TSO4 }, ALL),
         (Header { gso_type: 3, ..TSO4 }, ALL),
@@ -298,6 +374,12 @@ fn the_host_is_told_what_the_driver_takes() {
         (F_GUEST_CSUM | F_GUEST_TSO4, Offloads { tso6: false, ..all }),
         (F_GUEST_CSUM | F_GUEST_TSO6, Offloads { tso4: false, ..all }),
         (F_GUEST_CSUM | F_GUEST_TSO4 | F_GUEST_TSO6, all),
+        (F_GUEST_CSUM | F_GUEST_TSO4 | F_GUEST_TSO6 | F_GUEST_USO4, all),
+        (F_GUEST_USO4 | F_GUEST_USO6, Offloads::default()),
+        (
+            F_GUEST_CSUM | F_GUEST_USO4 | F_GUEST_USO6,
+            Offloads { csum: true, uso: true, ..Offloads::default() },
+        ),
     ] {
         let mut bench = Bench::new(features);
         assert_eq!(*bench.offloads.lock().unwrap(), wanted);
@@ -357,6 +439,8 @@ fn a_lost_backend_takes_the_link_down_and_nothing_else() {
     let mut guest = Guest::mmio(device(gone));
     assert_eq!(guest.regs.device_features() & F_MTU, 0, "an MTU below 1280 is not told");
     guest.start(feature::VERSION_1);
+    guest.queues[RX].add(&guest.mem, &[write_only(BUFFERS, 100)]);
+    guest.kick(0);
     assert_eq!(guest.regs.take_interrupts(), isr::CONFIG);
     assert!(!guest.is_reset_needed());
     let mut status = [0xff; 2];

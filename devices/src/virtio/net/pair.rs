@@ -1,0 +1,164 @@
+use std::io;
+use std::os::fd::AsRawFd;
+
+use event_manager::{EventOps, EventSet, Events};
+
+use super::rx::{Receiver, Wait};
+use super::throttle::Throttle;
+use super::tx::{self, Next};
+use crate::backend::net::{NetBackend, Offloads};
+use crate::virtio::queue::Ring;
+
+/// The host's end of a pair of queues, and how far its packets are.
+pub(super) struct Pair {
+    backend: Box<dyn NetBackend>,
+    receiver: Receiver,
+    /// What the loop calls the host's end.
+    source: u32,
+    /// What the loop watches it for.
+    watched: EventSet,
+    /// Whether the host gives it packets.
+    is_enabled: bool,
+    /// Whether a packet to the host waits for room there.
+    is_full: bool,
+    /// Whether the host's end is no more.
+    is_gone: bool,
+}
+
+/// What a device is to do about a pair of its queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Todo {
+    /// Nothing: an event will come.
+    Nothing,
+    /// Come back to the queue, once others had their turn.
+    Again,
+    /// Come back at this time.
+    At(std::time::Instant),
+    /// Tell the driver that there is no link.
+    Unlink,
+}
+
+impl Pair {
+    /// A pair whose events come as `source`; the host gives it packets.
+    pub(super) fn new(backend: Box<dyn NetBackend>, source: u32) -> Self {
+        Self {
+            backend,
+            receiver: Receiver::new(),
+            source,
+            watched: EventSet::empty(),
+            is_enabled: true,
+            is_full: false,
+            is_gone: false,
+        }
+    }
+
+    /// Puts the host's end on the loop. Packets are of interest once the
+    /// driver has buffers for them.
+    pub(super) fn init(&self, ops: &mut EventOps) {
+        ops.add(self.events(EventSet::empty())).expect("a fresh descriptor can be polled");
+    }
+
+    /// Has the host give this pair packets or not.
+    ///
+    /// # Errors
+    /// What the host said.
+    pub(super) fn set_enabled(&mut self, enabled: bool) -> io::Result<()> {
+        if self.is_enabled != enabled {
+            self.backend.set_enabled(enabled)?;
+            self.is_enabled = enabled;
+        }
+        Ok(())
+    }
+
+    /// Tells the host what the guest takes; nobody listens once the host's end
+    /// is gone, and the driver may go on without.
+    ///
+    /// # Errors
+    /// What the host said.
+    pub(super) fn set_offloads(&mut self, offloads: Offloads) -> io::Result<()> {
+        if self.is_gone { Ok(()) } else { self.backend.set_offloads(offloads) }
+    }
+
+    /// Forgets the packet to the guest that waits.
+    pub(super) fn clear(&mut self) {
+        self.receiver.clear();
+    }
+
+    /// There is nobody to receive packets.
+    pub(super) fn rest(&mut self, ops: &EventOps) {
+        let out = if self.is_full { EventSet::OUT } else { EventSet::empty() };
+        self.watch(ops, out);
+    }
+
+    /// Whether the host's end said that it is writable, having been full.
+    pub(super) fn has_room(&mut self, events: EventSet) -> bool {
+        events.contains(EventSet::OUT) && std::mem::replace(&mut self.is_full, false)
+    }
+
+    /// Moves packets to the guest.
+    pub(super) fn receive(
+        &mut self,
+        ring: &mut Ring,
+        features: u64,
+        throttle: Option<&mut Throttle>,
+        ops: &mut EventOps,
+    ) -> Todo {
+        if self.is_gone {
+            return Todo::Nothing;
+        }
+        let wait = self.receiver.receive(ring, &mut *self.backend, features, throttle);
+        let packets = match wait {
+            Wait::Packet => EventSet::IN,
+            // Or the loop would spin on a packet that nobody can take.
+            Wait::Buffers | Wait::Until(_) => EventSet::empty(),
+            Wait::Nothing => {
+                self.lose(ops);
+                return Todo::Unlink;
+            }
+        };
+        self.watch(ops, self.watched & EventSet::OUT | packets);
+        if let Wait::Until(time) = wait { Todo::At(time) } else { Todo::Nothing }
+    }
+
+    /// Sends packets of the guest's.
+    pub(super) fn send(
+        &mut self,
+        ring: &mut Ring,
+        features: u64,
+        throttle: Option<&mut Throttle>,
+        ops: &EventOps,
+    ) -> Todo {
+        if self.is_full {
+            return Todo::Nothing;
+        }
+        let next = tx::send(ring, &mut *self.backend, features, throttle);
+        self.is_full = next == Next::Room && !self.is_gone;
+        let room = if self.is_full { EventSet::OUT } else { EventSet::empty() };
+        self.watch(ops, self.watched & EventSet::IN | room);
+        match next {
+            Next::Packet | Next::Room => Todo::Nothing,
+            Next::Turn => Todo::Again,
+            Next::Until(time) => Todo::At(time),
+        }
+    }
+
+    /// The host's end has no more packets, and takes none; errors would keep
+    /// the loop awake.
+    pub(super) fn lose(&mut self, ops: &mut EventOps) {
+        if !std::mem::replace(&mut self.is_gone, true) {
+            self.is_full = false;
+            ops.remove(self.events(EventSet::empty())).expect("the descriptor was added");
+        }
+    }
+
+    fn watch(&mut self, ops: &EventOps, interest: EventSet) {
+        if !self.is_gone && self.watched != interest {
+            self.watched = interest;
+            ops.modify(self.events(interest)).expect("the descriptor was added and is open");
+        }
+    }
+
+    fn events(&self, interest: EventSet) -> Events {
+        Events::with_data_raw(self.backend.poll_fd().as_raw_fd(), self.source, interest)
+    }
+}
