@@ -67,6 +67,12 @@ impl NetBackend for SocketNet {
         sys::read_once(&self.socket, room)
     }
 
+    fn has_packet(&self) -> bool {
+        false
+    }
+
+    fn discard(&mut self) {}
+
     fn send(&mut self, packet: &[VolatileSlice<'_>]) -> io::Result<()> {
         match sys::write_once(&self.socket, packet) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.is_patient => Ok(()),

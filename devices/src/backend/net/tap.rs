@@ -31,6 +31,14 @@ impl NetBackend for Tap {
         sys::read_once(&*self, room)
     }
 
+    /// A tap keeps its packets in the kernel.
+    fn has_packet(&self) -> bool {
+        false
+    }
+
+    /// A tap takes packets whatever waits there.
+    fn discard(&mut self) {}
+
     fn send(&mut self, packet: &[VolatileSlice<'_>]) -> io::Result<()> {
         sys::write_once(&*self, packet).map(drop)
     }

@@ -11,7 +11,8 @@ use super::Offloads;
 /// (VIRTIO 1.2 §5.1.6), whose `num_buffers` means nothing here. An end that
 /// has no such header makes one of zeros, and takes none but such.
 pub trait NetBackend: Send {
-    /// Readable while a packet waits; the same descriptor for life. After
+    /// Readable while a packet waits, unless this end
+    /// [has it](NetBackend::has_packet) already; the same descriptor for life. After
     /// [`NetBackend::send`] or [`NetBackend::flush`] said `WouldBlock`, it
     /// becomes writable when the host's end goes on.
     fn poll_fd(&self) -> BorrowedFd<'_>;
@@ -39,6 +40,12 @@ pub trait NetBackend: Send {
     /// `WouldBlock` if there is none, `Interrupted` to be asked again; else the
     /// host's end is gone.
     fn receive(&mut self, room: &[VolatileSlice<'_>]) -> io::Result<usize>;
+    /// Whether the next packet is in hand: the descriptor need not be readable
+    /// for it.
+    fn has_packet(&self) -> bool;
+    /// Drops packets to the guest that wait, as many as an end may need that
+    /// takes none from it while it cannot get rid of its own.
+    fn discard(&mut self);
     /// Sends one packet, which is at most 1024 pieces. The first is the header
     /// and nothing else. The packet may be held back until
     /// [`NetBackend::flush`].

@@ -1,5 +1,6 @@
 use std::io;
 use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 
 use event_manager::{EventOps, EventSet, Events};
 
@@ -8,6 +9,10 @@ use super::throttle::Throttle;
 use super::tx::{self, Next};
 use crate::backend::net::{NetBackend, Offloads};
 use crate::virtio::queue::Ring;
+
+/// How long a guest that sends may be without buffers for packets to it. One
+/// that is merely slow has some sooner.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The host's end of a pair of queues, and how far its packets are.
 pub(super) struct Pair {
@@ -21,6 +26,8 @@ pub(super) struct Pair {
     is_enabled: bool,
     /// Whether a packet to the host waits for room there.
     is_full: bool,
+    /// Since when packets to the guest have waited for its buffers.
+    starved: Option<Instant>,
     /// Whether the host's end is no more.
     is_gone: bool,
 }
@@ -33,7 +40,7 @@ pub(super) enum Todo {
     /// Come back to the queue, once others had their turn.
     Again,
     /// Come back at this time.
-    At(std::time::Instant),
+    At(Instant),
     /// Tell the driver that there is no link.
     Unlink,
 }
@@ -48,6 +55,7 @@ impl Pair {
             watched: EventSet::empty(),
             is_enabled: true,
             is_full: false,
+            starved: None,
             is_gone: false,
         }
     }
@@ -86,6 +94,7 @@ impl Pair {
 
     /// There is nobody to receive packets.
     pub(super) fn rest(&mut self, ops: &EventOps) {
+        self.starved = None;
         let out = if self.is_full { EventSet::OUT } else { EventSet::empty() };
         self.watch(ops, out);
     }
@@ -116,8 +125,28 @@ impl Pair {
                 return Todo::Unlink;
             }
         };
-        self.watch(ops, self.watched & EventSet::OUT | packets);
-        if let Wait::Until(time) = wait { Todo::At(time) } else { Todo::Nothing }
+        let starved = self.starved.unwrap_or_else(Instant::now);
+        self.starved = (wait == Wait::Buffers).then_some(starved);
+        let loose = self.loosen();
+        self.watch(ops, self.watched & EventSet::OUT | packets | loose);
+        match wait {
+            Wait::Until(time) => Todo::At(time),
+            // Nothing would tell of it, and it was enough for one turn.
+            Wait::Packet if self.backend.has_packet() => Todo::Again,
+            _ => Todo::Nothing,
+        }
+    }
+
+    /// If the host's end may take no packets because the guest takes none,
+    /// drops those to the guest: it may still send. Returns what to watch to
+    /// go on with that.
+    fn loosen(&mut self) -> EventSet {
+        let is_stuck = |since: Instant| self.is_full || since.elapsed() >= PATIENCE;
+        if !self.starved.is_some_and(is_stuck) {
+            return EventSet::empty();
+        }
+        self.backend.discard();
+        EventSet::IN
     }
 
     /// Sends packets of the guest's.
@@ -134,11 +163,25 @@ impl Pair {
         let next = tx::send(ring, &mut *self.backend, features, throttle);
         self.is_full = next == Next::Room && !self.is_gone;
         let room = if self.is_full { EventSet::OUT } else { EventSet::empty() };
-        self.watch(ops, self.watched & EventSet::IN | room);
+        let packets =
+            if self.starved.is_some() { self.loosen() } else { self.watched & EventSet::IN };
+        self.watch(ops, packets | room);
         match next {
             Next::Packet | Next::Room => Todo::Nothing,
             Next::Turn => Todo::Again,
             Next::Until(time) => Todo::At(time),
+        }
+    }
+
+    /// Says why the host's end is gone, which the loop has told.
+    pub(super) fn explain(&mut self) {
+        // What comes before its end would not reach the guest any more.
+        self.backend.discard();
+        match self.backend.receive(&[]) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                log::warn!("virtio-net: the host's end is gone: {error}");
+            }
+            _ => log::warn!("virtio-net: the host's end is gone"),
         }
     }
 

@@ -141,7 +141,7 @@ impl State {
     /// Something happened at the host's end of `pair`.
     fn hear(&mut self, pair: usize, events: EventSet, ops: &mut EventOps) {
         if events.intersects(EventSet::ERROR | EventSet::HANG_UP) {
-            log::warn!("virtio-net: the host's end is gone");
+            self.pairs[pair].explain();
             self.pairs[pair].lose(ops);
             return self.unlink();
         }

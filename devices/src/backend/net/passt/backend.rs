@@ -29,6 +29,9 @@ pub struct Passt {
     rest: Vec<u8>,
 }
 
+/// The most frames that are dropped at once. More come while they are.
+const DISCARDED: usize = 4096;
+
 /// What passt is to inherit. Whoever holds on to it does not see passt end.
 #[derive(Debug)]
 pub struct PasstEnds {
@@ -173,6 +176,21 @@ impl NetBackend for Passt {
             done += copy_to(room, done, part);
         }
         Ok(done)
+    }
+
+    fn has_packet(&self) -> bool {
+        self.frames.has_next()
+    }
+
+    /// passt waits until the rest of a frame is taken, and reads nothing
+    /// meanwhile.
+    fn discard(&mut self) {
+        for _ in 0..DISCARDED {
+            // An error will be met again.
+            if self.take_frame().is_err() {
+                return;
+            }
+        }
     }
 
     fn send(&mut self, packet: &[VolatileSlice<'_>]) -> io::Result<()> {

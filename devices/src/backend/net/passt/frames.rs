@@ -26,6 +26,15 @@ impl Frames {
         Self { bytes: vec![0; ROOM].into_boxed_slice(), start: 0, end: 0 }
     }
 
+    /// Whether [`next`](Self::next) has more to say than that nothing has come.
+    pub(super) fn has_next(&self) -> bool {
+        let come = &self.bytes[self.start..self.end];
+        come.split_first_chunk::<PREFIX>().is_some_and(|(len, rest)| {
+            usize::try_from(u32::from_be_bytes(*len))
+                .is_ok_and(|len| len <= rest.len() || len > FRAME_MAX)
+        })
+    }
+
     /// Takes the next frame that has come whole: where its [`bytes`](Self::bytes)
     /// are. Those too short to be one are left out.
     ///

@@ -15,6 +15,7 @@ use crate::virtio::testing::*;
 mod control;
 mod pace;
 mod pairs;
+mod stream;
 
 const RX: usize = 0;
 const TX: usize = 1;
@@ -422,6 +423,10 @@ impl NetBackend for Gone {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+    fn has_packet(&self) -> bool {
+        false
+    }
+    fn discard(&mut self) {}
     fn receive(&mut self, _: &[VolatileSlice<'_>]) -> io::Result<usize> {
         self.is_lost = true;
         Err(io::Error::other("gone"))

@@ -27,6 +27,12 @@ impl NetBackend for Switched {
         // As a tap's queue does.
         if before == enabled { Err(io::ErrorKind::InvalidInput.into()) } else { Ok(()) }
     }
+    fn has_packet(&self) -> bool {
+        self.net.has_packet()
+    }
+    fn discard(&mut self) {
+        self.net.discard();
+    }
     fn receive(&mut self, room: &[VolatileSlice<'_>]) -> io::Result<usize> {
         self.net.receive(room)
     }
