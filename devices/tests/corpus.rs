@@ -9,7 +9,8 @@ use devices::backend::vsock::play_greeting;
 use devices::legacy::testing::play_ports;
 use devices::pci::testing::play_pci;
 use devices::virtio::testing::{
-    play_blk, play_console, play_function, play_mmio, play_net, play_rng, play_vsock,
+    play_blk, play_console, play_function, play_mmio, play_net, play_net_control, play_rng,
+    play_vsock,
 };
 
 fn replay(target: &str, play: fn(&[u8])) {
@@ -31,6 +32,11 @@ fn block_device() {
 #[test]
 fn network_device() {
     replay("virtio_net", play_net);
+}
+
+#[test]
+fn network_device_control() {
+    replay("virtio_net_ctrl", play_net_control);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod disk;
 mod endings;
 mod hvc;
 mod net;
+mod net_options;
 mod networks;
 mod pci;
 mod report;

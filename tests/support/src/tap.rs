@@ -13,6 +13,18 @@ impl Tap {
     /// # Panics
     /// If it may, and yet it fails.
     pub fn new(address: &str) -> Option<Self> {
+        Self::make(address, &[])
+    }
+
+    /// The same with several queues.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn with_queues(address: &str) -> Option<Self> {
+        Self::make(address, &["multi_queue"])
+    }
+
+    fn make(address: &str, flags: &[&str]) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         if !nix::unistd::geteuid().is_root() {
             println!("skipped: only root may make a tap interface");
@@ -20,7 +32,7 @@ impl Tap {
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("kt{}x{number}", process::id());
-        ip(&["tuntap", "add", "dev", &name, "mode", "tap"]);
+        ip(&[&["tuntap", "add", "dev", &name, "mode", "tap"], flags].concat());
         let tap = Self { name };
         ip(&["addr", "add", address, "dev", &tap.name]);
         ip(&["link", "set", &tap.name, "up"]);

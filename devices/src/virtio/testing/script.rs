@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use super::{DriverQueue, Guest, PciRegisters, Registers, Segment, write_desc};
+use super::{DriverQueue, Guest, PciRegisters, Registers, Segment};
+use super::{read_only, write_desc, write_only};
 use crate::backend::console::TestReader;
 use crate::backend::disk::MemoryDisk;
 use crate::backend::net::SocketNet;
@@ -13,6 +14,7 @@ use crate::virtio::blk::{Blk, DiskOptions};
 use crate::virtio::console::{Console, Size};
 use crate::virtio::net::{Net, NetOptions};
 use crate::virtio::rng::Rng;
+use crate::virtio::spec::{desc, net};
 use crate::virtio::transport::RingPart;
 use crate::virtio::vsock::Vsock;
 
@@ -33,10 +35,56 @@ pub fn play_blk(data: &[u8]) {
 /// Plays `data` to a network device, among it packets from the host.
 pub fn play_net(data: &[u8]) {
     let (backend, peer) = SocketNet::pair().expect("the host has descriptors");
-    let mut guest = Guest::mmio(net(backend));
+    let mut guest = Guest::mmio(network(backend));
     guest.start(u64::MAX);
     // A packet that finds no room is lost, as are those from the guest.
     play(&mut guest, data, |packet| drop(peer.send(packet)));
+}
+
+/// Plays `data` as commands on the control queue of a network device with two
+/// pairs of queues, packets between them. Each command is answered.
+pub fn play_net_control(data: &[u8]) {
+    const ANSWER: u64 = MEMORY + 0x1000;
+    let (first, peer) = SocketNet::pair().expect("the host has descriptors");
+    let (second, other) = SocketNet::pair().expect("the host has descriptors");
+    let device = Net::new(vec![Box::new(first), Box::new(second)], &NetOptions::default());
+    let mut guest = Guest::mmio(device.expect("the host has descriptors"));
+    let mut script = Script(data);
+    // Without several pairs, the control queue is another.
+    let several = script.byte() & 1 != 0;
+    let control = if several { 4 } else { 2 };
+    guest.start(if several { u64::MAX } else { !net::F_MQ });
+    while !script.0.is_empty() {
+        let command = script.bytes();
+        let (cut, room) = (usize::from(script.byte()).min(command.len()), script.byte() % 3);
+        guest.write(MEMORY, &command);
+        guest.write(ANSWER, &[0xee]);
+        let len = |len: usize| u32::try_from(len).expect("a command of a few bytes");
+        let segments = [
+            read_only(MEMORY, len(cut)),
+            read_only(MEMORY + u64::from(len(cut)), len(command.len() - cut)),
+            write_only(ANSWER, room.into()),
+        ];
+        let head = guest.queues[control].add(&guest.mem, &segments);
+        // A packet that finds no room is lost.
+        let _ = (peer.send(&command), other.send(&command));
+        for index in 0..4_u32 {
+            let at = usize::try_from(index).expect("a small number");
+            let flags = if index % 2 == 0 { desc::WRITE } else { 0 };
+            guest.queues[at].add(&guest.mem, &[Segment { addr: ANSWER + 0x1000, len: 72, flags }]);
+            guest.regs.notify(index);
+        }
+        guest.regs.notify(u32::try_from(control).expect("a small number"));
+        guest.pump();
+        let written = u32::from(room.min(1));
+        assert_eq!(guest.used(control), Some((head.into(), written)));
+        assert!(written == 0 || guest.read(ANSWER, 1)[0] <= net::ctrl::ERR);
+        let mut mac = [0];
+        guest.regs.read_config(0, &mut mac);
+        assert_eq!(mac[0] & 1, 0, "the address is one of a group");
+        while (0..4).any(|queue| guest.used(queue).is_some()) {}
+    }
+    assert!(!guest.is_reset_needed());
 }
 
 /// Plays `data` to a console, among it input, a terminal that changes its size
@@ -102,7 +150,7 @@ pub fn play_mmio(data: &[u8]) {
     match data.split_first() {
         Some((0x80.., data)) => {
             let (backend, _peer) = SocketNet::pair().expect("the host has descriptors");
-            play(&mut Guest::mmio(net(backend)), data, |_| ());
+            play(&mut Guest::mmio(network(backend)), data, |_| ());
         }
         Some((_, data)) => play(&mut Guest::mmio(blk()), data, |_| ()),
         None => {}
@@ -115,7 +163,7 @@ pub fn play_function(data: &[u8]) {
     match data.split_first() {
         Some((0x80.., data)) => {
             let (backend, _peer) = SocketNet::pair().expect("the host has descriptors");
-            play(&mut Guest::<PciRegisters<true>>::new(net(backend)), data, |_| ());
+            play(&mut Guest::<PciRegisters<true>>::new(network(backend)), data, |_| ());
         }
         Some((_, data)) => play(&mut Guest::<PciRegisters<false>>::new(blk()), data, |_| ()),
         None => {}
@@ -128,7 +176,7 @@ fn blk() -> Blk {
     Blk::on_loop(Arc::new(disk), &options).expect("the host has descriptors")
 }
 
-fn net(backend: SocketNet) -> Net {
+fn network(backend: SocketNet) -> Net {
     Net::new(vec![Box::new(backend)], &NetOptions::default()).expect("the host has descriptors")
 }
 
