@@ -6,6 +6,7 @@ use clap::{ArgAction, Parser, Subcommand};
 
 use crate::config::{
     Console, CpuCount, DiskConfig, MemorySize, NetConfig, Port, Rng, Timeout, Transport, VmName,
+    VsockConfig,
 };
 
 /// The command line as typed.
@@ -79,6 +80,11 @@ pub struct RunArgs {
     #[arg(short, long = "net", value_name = "tap=NAME|fd=N|user[,OPTION]...",
         value_parser = os(NetConfig::parse))]
     pub nets: Vec<NetConfig>,
+
+    /// Sockets between programs of guest and host: the guest's address, 3 or more, and
+    /// the Unix socket at which the host reaches it
+    #[arg(long, value_name = "cid=N,socket=PATH", value_parser = os(VsockConfig::parse))]
+    pub vsock: Option<VsockConfig>,
 
     /// Whether the guest gets random bytes of the host's
     #[arg(long, value_name = "on|off", default_value_t = Rng::default())]

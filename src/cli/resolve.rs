@@ -66,6 +66,7 @@ impl RunArgs {
             memory: self.memory,
             disks: self.disks,
             nets: self.nets,
+            vsock: self.vsock,
             rng: self.rng,
             transport: self.transport,
             console,

@@ -23,6 +23,7 @@ mod text;
 mod timeout;
 mod transport;
 mod vm;
+mod vsock;
 
 pub use bad_value::BadValue;
 pub use cmdline::default_cmdline;
@@ -42,3 +43,4 @@ pub use size::{ByteSize, MemorySize};
 pub use timeout::Timeout;
 pub use transport::Transport;
 pub use vm::{ConfigError, VmConfig};
+pub use vsock::{GuestCid, VsockConfig};

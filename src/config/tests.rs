@@ -13,6 +13,7 @@ use super::kernel::compare_versions;
 use super::*;
 
 mod net;
+mod vsock;
 
 fn reason<T: std::fmt::Debug>(result: Result<T, BadValue>) -> String {
     result.unwrap_err().to_string()
@@ -297,6 +298,7 @@ fn a_machine_is_the_same_after_a_trip_through_a_file() {
             disk("z,sparse=off").unwrap(),
         ],
         nets: vec![NetConfig::parse(OsStr::new("tap=t,mac=52:54:00:00:00:01")).unwrap()],
+        vsock: Some(VsockConfig::parse(OsStr::new("cid=3,socket=s")).unwrap()),
         rng: super::Rng::Off,
         transport: Transport::Pci,
         console: Consoles::collect(vec![(Port::Hvc, Console::File("log".into()))]).unwrap(),
@@ -316,6 +318,7 @@ fn a_file_is_held_to_the_same_limits() {
         (r#"{"kernel":"k","cmdline":"","cpus":255}"#, "1 to 254"),
         (r#"{"kernel":"k","cmdline":"","transport":"PCI"}"#, "unknown variant `PCI`"),
         (r#"{"kernel":"k","cmdline":"","rng":"yes"}"#, "unknown variant `yes`"),
+        (r#"{"kernel":"k","cmdline":"","vsock":{"cid":2,"socket":"s"}}"#, "from 3 to 4294967294"),
         (r#"{"kernel":"k","cmdline":"","memory":"1K"}"#, "at least 1M"),
         (r#"{"kernel":"k","cmdline":"","disks":[{"path":"x","ro":true}]}"#, "unknown field `ro`"),
         (r#"{"kernel":"k","cmdline":"","disks":[{"path":"x","queues":17}]}"#, "1 to 16 queues"),

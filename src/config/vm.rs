@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{BadValue, Consoles, CpuCount, DiskConfig, DiskId, Forward, MemorySize, NetConfig};
-use super::{NetHost, Port, Rng, TapName, Timeout, Transport, VmName};
+use super::{NetHost, Port, Rng, TapName, Timeout, Transport, VmName, VsockConfig};
 
 /// A virtual machine to run. Every part is valid by its type; what concerns
 /// several parts at once is [`VmConfig::check`]'s.
@@ -33,6 +33,9 @@ pub struct VmConfig {
     /// Network interfaces, `eth0` first.
     #[serde(default)]
     pub nets: Vec<NetConfig>,
+    /// Sockets between programs of guest and host; none without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vsock: Option<VsockConfig>,
     /// Whether there is an entropy device.
     #[serde(default)]
     pub rng: Rng,

@@ -42,6 +42,7 @@ pub(super) fn build(
     attach::legacy(&platform)?;
     let disks = attach::disks(&mut platform, config, inputs.disks)?;
     attach::nets(&mut platform, config, inputs.nets.interfaces)?;
+    attach::vsock(&mut platform, config.vsock.as_ref(), inputs.vsock)?;
     attach::rng(&mut platform, config)?;
     if let Some(sink) = inputs.hvc {
         attach::hvc(&mut platform, &mut consoles, sink)?;
@@ -76,7 +77,8 @@ fn check_counts(config: &VmConfig) -> Result<(), RunError> {
     let transport = config.transport;
     let rng = usize::from(config.rng == Rng::On);
     let hvc = usize::from(config.console.hvc.is_some());
-    let count = config.disks.len() + config.nets.len() + rng + hvc;
+    let vsock = usize::from(config.vsock.is_some());
+    let count = config.disks.len() + config.nets.len() + vsock + rng + hvc;
     let limit = Places::limit(transport);
     if count > limit {
         return Err(RunError::TooManyDevices { count, limit, transport });

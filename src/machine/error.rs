@@ -5,6 +5,7 @@ use boot::acpi::AcpiError;
 use boot::{CmdlineError, InitrdError, KernelError, LoadError};
 use devices::backend::disk::DiskError;
 use devices::backend::net::TapError;
+use devices::backend::vsock::VsockError;
 use devices::pci::{AssignError, NoSlot};
 use vm_memory::GuestMemoryError;
 use vmm_core::bus::BusError;
@@ -41,6 +42,9 @@ pub enum RunError {
     /// Kiln cannot do that with a network interface yet.
     #[error("--net: {0} is not there yet")]
     NetTodo(&'static str),
+    /// The socket device's Unix socket cannot be had.
+    #[error("--vsock: {0}")]
+    Vsock(#[source] VsockError),
     /// The console's file cannot be written.
     #[error("--console: the file {path} cannot be written")]
     ConsoleFile {
@@ -51,8 +55,8 @@ pub enum RunError {
     },
     /// More devices than interrupt lines.
     #[error(
-        "--disk, --net, --rng, --console: {count} devices are more than the {limit} that a \
-         machine takes with --transport {transport}"
+        "--disk, --net, --vsock, --rng, --console: {count} devices are more than the {limit} \
+         that a machine takes with --transport {transport}"
     )]
     TooManyDevices {
         /// All virtio devices together.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use boot::{Initrd, Kernel};
 use devices::backend::console::Sink;
 use devices::backend::disk::{self, DiskImage, Format, OpenOptions};
+use devices::backend::vsock::UnixVsock;
 
 use super::RunError;
 use super::nets::Nets;
@@ -18,13 +19,14 @@ pub(super) struct Inputs {
     pub initrds: Vec<Initrd>,
     pub disks: Vec<Arc<dyn DiskImage>>,
     pub nets: Nets,
+    pub vsock: Option<UnixVsock>,
     pub serial: Sink,
     pub hvc: Option<Sink>,
 }
 
 impl Inputs {
     /// Opens what `config` names. The consoles' files come last: they are
-    /// the only ones that opening changes.
+    /// the only ones that opening changes for good.
     pub(super) fn open(config: &VmConfig) -> Result<Self, RunError> {
         let kernel = Kernel::open(&config.kernel).map_err(RunError::Kernel)?;
         kernel.check_cmdline(&config.cmdline).map_err(RunError::Cmdline)?;
@@ -35,9 +37,11 @@ impl Inputs {
             .collect::<Result<_, _>>()?;
         let disks = config.disks.iter().map(open_disk).collect::<Result<_, _>>()?;
         let nets = Nets::open(config)?;
+        let sockets = config.vsock.as_ref().map(|vsock| UnixVsock::bind(&vsock.socket));
+        let vsock = sockets.transpose().map_err(RunError::Vsock)?;
         let serial = open_console(config.console.serial())?;
         let hvc = config.console.hvc.as_ref().map(open_console).transpose()?;
-        Ok(Self { kernel, initrds, disks, nets, serial, hvc })
+        Ok(Self { kernel, initrds, disks, nets, vsock, serial, hvc })
     }
 }
 

@@ -24,7 +24,7 @@ impl Running {
         Self(child)
     }
 
-    fn id(&self) -> u32 {
+    pub(super) fn id(&self) -> u32 {
         self.0.id()
     }
 }

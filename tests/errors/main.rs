@@ -11,6 +11,7 @@ mod fixtures;
 mod net;
 mod passt;
 mod transcript;
+mod vsock;
 
 use transcript::Transcript;
 

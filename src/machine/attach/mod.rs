@@ -6,9 +6,11 @@ mod disk;
 mod legacy;
 mod net;
 mod rng;
+mod vsock;
 
 pub(super) use console::{Consoles, hvc, serial};
 pub(super) use disk::disks;
 pub(super) use legacy::legacy;
 pub(super) use net::nets;
 pub(super) use rng::rng;
+pub(super) use vsock::vsock;

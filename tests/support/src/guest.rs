@@ -14,6 +14,7 @@ use crate::image::{Form, tiny};
 use crate::initramfs::{self, Contents};
 use crate::running::{Outcome, Running};
 use crate::terminal::Terminal;
+use crate::vsock::Vsock;
 
 /// How a guest can reach its devices.
 pub const TRANSPORTS: [&str; 2] = ["mmio", "pci"];
@@ -169,6 +170,12 @@ impl Guest {
     #[must_use]
     pub fn tap(self, name: &str) -> Self {
         self.arg("--net").arg(format!("tap={name}"))
+    }
+
+    /// A socket device of address `cid`, which the host meets at `sockets`.
+    #[must_use]
+    pub fn vsock(self, cid: u32, sockets: &Vsock) -> Self {
+        self.arg("--vsock").arg(format!("cid={cid},socket={}", sockets.path().display()))
     }
 
     /// With its devices behind this transport: one of [`TRANSPORTS`].

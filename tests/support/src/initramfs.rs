@@ -61,7 +61,7 @@ fn from_runner(variable: &str) -> PathBuf {
 pub(crate) struct Contents<'a> {
     /// Kernel modules, `.ko.xz` files, unpacked to /modules.
     pub modules: &'a [PathBuf],
-    /// Programs of the host, by name, with the libraries they need.
+    /// Programs of the host or of our own, by name, with the libraries they need.
     pub programs: &'a [&'a str],
 }
 
@@ -87,10 +87,12 @@ pub(crate) fn write(path: &Path, contents: &Contents, init: &str) {
     trailer(archive.out).and_then(|mut out| out.flush()).expect("a temporary file can be written");
 }
 
-/// Where the host has a program.
+/// Where the host has a program, or the runner one of our own.
 fn find(program: &str) -> PathBuf {
+    let own = from_runner("KILN_PROGRAMS");
     let folders = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"].map(Path::new);
-    let found = folders.iter().map(|folder| folder.join(program)).find(|path| path.exists());
+    let mut folders = std::iter::once(&*own).chain(folders);
+    let found = folders.find_map(|folder| Some(folder.join(program)).filter(|path| path.exists()));
     found.unwrap_or_else(|| panic!("the host has no program {program}"))
 }
 

@@ -14,6 +14,7 @@ mod pattern;
 mod running;
 mod tap;
 mod terminal;
+mod vsock;
 mod watch;
 
 pub use guest::{Guest, TRANSPORTS, USER, kiln};
@@ -25,4 +26,5 @@ pub use pattern::{fnv1a, pattern};
 pub use running::{Outcome, Running};
 pub use tap::Tap;
 pub use terminal::Terminal;
+pub use vsock::Vsock;
 pub use watch::wait_for_write;
