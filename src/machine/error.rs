@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use boot::acpi::AcpiError;
 use boot::{CmdlineError, InitrdError, KernelError, LoadError};
 use devices::backend::disk::DiskError;
-use devices::backend::net::TapError;
+use devices::backend::net::{TapError, VhostError};
 use devices::backend::vsock::VsockError;
 use devices::pci::{AssignError, NoSlot};
 use vm_memory::GuestMemoryError;
@@ -39,12 +39,12 @@ pub enum RunError {
     /// A network of the user cannot be had.
     #[error("--net: {0}")]
     Passt(#[from] PasstError),
-    /// Kiln cannot do that with a network interface yet.
-    #[error("--net: {0} is not there yet")]
-    NetTodo(&'static str),
     /// The socket device's Unix socket cannot be had.
     #[error("--vsock: {0}")]
     Vsock(#[source] VsockError),
+    /// The host's kernel cannot move packets.
+    #[error("--net: vhost=on: {0}")]
+    Vhost(#[source] VhostError),
     /// The console's file cannot be written.
     #[error("--console: the file {path} cannot be written")]
     ConsoleFile {

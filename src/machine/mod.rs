@@ -13,6 +13,7 @@ mod passt;
 mod pci;
 mod platform;
 mod supervisor;
+mod taps;
 #[cfg(test)]
 mod tests;
 mod verdict;

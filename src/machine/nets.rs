@@ -1,11 +1,14 @@
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 
-use devices::backend::net::{NetBackend, Passt, Tap};
-use devices::virtio::net::default_mac;
+use devices::backend::net::{Passt, Tap};
+use devices::virtio::VirtioDevice;
+use devices::virtio::net::{Net, NetOptions, default_mac};
 
 use super::RunError;
 use super::passt::PasstProcess;
-use crate::config::{MacAddr, Mtu, NetConfig, NetHost, VhostMode, VmConfig, VmName};
+use super::taps::TapQueues;
+use crate::config::{MacAddr, Mtu, NetConfig, NetHost, VmConfig, VmName};
 
 /// The interfaces of a machine, open, and what runs for them.
 pub(super) struct Nets {
@@ -63,10 +66,15 @@ fn address(net: &NetConfig, index: usize, name: Option<&str>) -> [u8; 6] {
 
 /// The host's end of an interface, open.
 pub(super) enum NetEnd {
-    /// A tap, once for each pair of queues.
-    Tap(Vec<Tap>),
-    /// The same of a tap that is perhaps another network namespace's.
-    Inherited(Vec<Tap>),
+    /// A tap by its name.
+    Tap {
+        /// The interface.
+        name: String,
+        /// Its queues.
+        queues: TapQueues,
+    },
+    /// A tap that is perhaps another network namespace's.
+    Inherited(TapQueues),
     /// The connection with a passt.
     User(Box<Passt>),
 }
@@ -76,23 +84,19 @@ impl NetEnd {
     fn open(net: &NetConfig) -> Result<Option<Self>, RunError> {
         match &net.backend {
             NetHost::Tap(tap) => {
-                if tap.vhost == VhostMode::On {
-                    return Err(RunError::NetTodo("vhost=on"));
-                }
-                let taps = Tap::open(tap.name.as_str(), tap.queues.get()).map_err(RunError::Net)?;
+                let name = tap.name.as_str();
+                let taps = Tap::open(name, tap.queues.get()).map_err(RunError::Net)?;
                 if let Some(mtu) = net.mtu {
                     taps[0].set_mtu(mtu.get()).map_err(RunError::Net)?;
                 }
-                Ok(Some(Self::Tap(taps)))
+                let queues = TapQueues::open(taps, tap.vhost, net.is_limited())?;
+                Ok(Some(Self::Tap { name: name.to_owned(), queues }))
             }
             NetHost::Fd(fd) => {
                 let numbers = fd.descriptors.numbers();
-                if fd.vhost == VhostMode::On {
-                    return Err(RunError::NetTodo("vhost=on"));
-                }
                 let taps = numbers.iter().map(|number| Tap::inherit(*number));
                 let taps = taps.collect::<Result<_, _>>().map_err(RunError::Net)?;
-                Ok(Some(Self::Inherited(taps)))
+                Ok(Some(Self::Inherited(TapQueues::open(taps, fd.vhost, net.is_limited())?)))
             }
             NetHost::User(_) => Ok(None),
         }
@@ -102,19 +106,16 @@ impl NetEnd {
     /// run, if anything is.
     fn name(&self) -> Option<&str> {
         match self {
-            Self::User(_) => None,
-            Self::Tap(queues) => queues.first().map(Tap::name),
-            Self::Inherited(_) => None,
+            Self::Tap { name, .. } => Some(name),
+            Self::Inherited(_) | Self::User(_) => None,
         }
     }
 
-    /// One backend for each pair of queues.
-    pub(super) fn into_backends(self) -> Vec<Box<dyn NetBackend>> {
+    /// The device at this end.
+    pub(super) fn into_device(self, options: &NetOptions) -> io::Result<Box<dyn VirtioDevice>> {
         match self {
-            Self::User(passt) => vec![passt],
-            Self::Tap(queues) | Self::Inherited(queues) => {
-                queues.into_iter().map(|tap| Box::new(tap) as _).collect()
-            }
+            Self::Tap { queues, .. } | Self::Inherited(queues) => queues.into_device(options),
+            Self::User(passt) => Ok(Box::new(Net::new(vec![passt], options)?)),
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::num::NonZeroU64;
 
-use devices::virtio::net::{Net, NetOptions};
+use devices::virtio::net::NetOptions;
 use devices::virtio::rate::Limits;
 
 use crate::config::{Mtu, VmConfig};
@@ -21,9 +21,8 @@ pub(in crate::machine) fn nets(
             bytes: net.bandwidth.and_then(|bandwidth| NonZeroU64::new(bandwidth.bytes())),
         };
         let options = NetOptions { mac, mtu: net.mtu.map(Mtu::get), limits };
-        let device =
-            Net::new(end.into_backends(), &options).map_err(host("make a network device"))?;
-        platform.add_virtio(Box::new(device))?;
+        let device = end.into_device(&options).map_err(host("make a network device"))?;
+        platform.add_virtio(device)?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ pub mod terminal;
 mod tests;
 mod thread_clock;
 pub mod uring;
+mod vhost;
 
 pub use block::{
     DirectAlign, direct_align, discard_blocks, logical_block_size, physical_block_size, tries_reads,
@@ -24,3 +25,4 @@ pub use poll::{wait_readable, wait_woken, wait_writable};
 pub use storage::{ImageFile, Stored};
 pub use tap::{Offloads, Tap, TapError};
 pub use thread_clock::ThreadClock;
+pub use vhost::{VhostError, VhostNet, VhostRing};

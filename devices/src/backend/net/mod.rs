@@ -5,6 +5,7 @@ mod passt;
 mod socket;
 mod tap;
 mod traits;
+mod vhost;
 
 #[cfg(any(test, feature = "testing"))]
 pub use passt::play_passt;
@@ -12,4 +13,5 @@ pub use passt::{Passt, PasstEnds};
 #[cfg(any(test, feature = "testing"))]
 pub use socket::SocketNet;
 pub use traits::NetBackend;
-pub use vmm_core::sys::{Offloads, Tap, TapError};
+pub use vhost::{KernelPair, VhostTap};
+pub use vmm_core::sys::{Offloads, Tap, TapError, VhostError, VhostNet, VhostRing};

@@ -38,7 +38,7 @@ impl Command {
 
 /// Answers what waits on the control queue: `execute` does a command and says
 /// whether it could. Returns true if more waits.
-pub(super) fn serve(
+pub(in crate::virtio::net) fn serve(
     ring: &mut Ring,
     features: u64,
     mut execute: impl FnMut(Command) -> bool,

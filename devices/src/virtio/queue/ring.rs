@@ -59,6 +59,11 @@ impl Ring {
         self.queue.ready()
     }
 
+    /// The queue, for somebody else to serve.
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
     /// The guest's memory, to be held while chains of it are.
     pub fn mem(&self) -> Arc<GuestRam> {
         Arc::clone(&self.mem)
