@@ -3,13 +3,15 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::panic::{self, PanicHookInfo};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use vmm_core::sys::terminal;
 
 use crate::config::VmName;
 
@@ -50,7 +52,15 @@ impl fmt::Display for Prefix {
 /// nobody's error.
 pub fn say(prefix: &Prefix, text: impl fmt::Display) {
     let text = harmless(&text.to_string());
-    let _ = io::stderr().write_all(format!("{prefix}{text}\n").as_bytes());
+    let _ = to_stderr(format!("{prefix}{text}\n"));
+}
+
+/// A terminal that is raw for the guest does not move to the left by itself.
+fn to_stderr(mut lines: String) -> io::Result<()> {
+    if terminal::is_raw() && io::stderr().is_terminal() {
+        lines = lines.replace('\n', "\r\n");
+    }
+    io::stderr().write_all(lines.as_bytes())
 }
 
 /// Takes out the numbers that the standard library adds to the operating
@@ -130,7 +140,7 @@ impl Log for Logger {
         let line = format!("{}{}: {text}\n", self.prefix, level(record.level()));
         // A log that cannot be written must not stop the guest.
         let _ = match &self.target {
-            Target::Stderr => io::stderr().write_all(line.as_bytes()),
+            Target::Stderr => to_stderr(line),
             Target::File(file) => {
                 file.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes())
             }

@@ -122,10 +122,22 @@ fn other_keys_reach_the_guest() {
     let mut guest = Guest::tiny(&["echo", "end:i8042"]).terminal(Terminal::new()).spawn();
     // Ctrl-C, Ctrl-Z, Ctrl-\, Ctrl-S, Ctrl-Q, Ctrl-D, CR, LF; Ctrl-A twice is one.
     guest.wait_for("echo").write("\x03\x1a\x1c\x13\x11\x04\x16\r\n\x01\x01.");
-    // The terminal adds a carriage return to each line feed.
-    guest.wait_for("\x03\x1a\x1c\x13\x11\x04\x16\r\r\n\x01.");
+    // And come back as they are: nothing is made of a line feed.
+    guest.wait_for("\x03\x1a\x1c\x13\x11\x04\x16\r\n\x01.");
     guest.write("\rq");
     guest.wait().expect(0, RESTARTED);
+}
+
+#[test]
+fn a_line_of_kilns_own_begins_at_the_left_of_a_raw_terminal() {
+    let (folder, terminal) = (tempfile::tempdir().unwrap(), Terminal::new());
+    let disk = folder.path().join("disk");
+    fs::write(&disk, vec![0; 4096]).unwrap();
+    let guest = Guest::tiny(&["echo", "end:poweroff"]).disk(&disk, "").arg("-v");
+    let mut guest = guest.stderr(terminal.slave()).terminal(terminal).spawn();
+    guest.wait_for("echo").signal(Signal::SIGHUP);
+    guest.wait_for("is as large as it was\r\n").write("\rq");
+    assert_eq!(guest.wait().status, 0);
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use nix::sys::termios::{
-    InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
+    InputFlags, LocalFlags, OutputFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr,
+    tcsetattr,
 };
 use nix::unistd::{getpgrp, tcgetpgrp};
 
@@ -13,6 +15,9 @@ pub use size::size;
 
 /// The one terminal that is raw, for the paths that cannot reach its guard.
 static RAW: Mutex<Option<Raw>> = Mutex::new(None);
+
+/// Whether it is raw now; for those who may not wait for the lock.
+static IS_RAW: AtomicBool = AtomicBool::new(false);
 
 struct Raw {
     fd: OwnedFd,
@@ -29,8 +34,9 @@ pub struct RawTerminal(());
 
 impl RawTerminal {
     /// Puts the terminal behind `fd` in raw mode: every byte typed arrives at
-    /// once, unechoed, and Ctrl-C is a byte like any other. Output processing
-    /// stays as it is, so that lines of our own still begin at the left.
+    /// once, unechoed, and Ctrl-C is a byte like any other. What is printed is
+    /// left alone, too: the guest says itself where a line begins, and whoever
+    /// else prints looks at [`is_raw`].
     ///
     /// A process in the background leaves the terminal alone until [`reapply`]
     /// finds it in the foreground.
@@ -47,6 +53,7 @@ impl RawTerminal {
         let raw = raw_mode(original.clone());
         let fd = fd.try_clone_to_owned()?;
         set_if_foreground(fd.as_fd(), &raw)?;
+        IS_RAW.store(true, Ordering::Relaxed);
         *slot = Some(Raw { fd, original, raw });
         Ok(Self(()))
     }
@@ -58,6 +65,7 @@ impl Drop for RawTerminal {
         if let Some(Raw { fd, original, .. }) = slot {
             // A terminal that has hung up needs no restoring.
             let _ = set_if_foreground(fd.as_fd(), &original);
+            IS_RAW.store(false, Ordering::Relaxed);
         }
     }
 }
@@ -73,6 +81,7 @@ pub fn restore() {
     };
     if let Some(Raw { fd, original, .. }) = slot.as_ref() {
         let _ = set_if_foreground(fd.as_fd(), original);
+        IS_RAW.store(false, Ordering::Relaxed);
     }
 }
 
@@ -81,7 +90,14 @@ pub fn restore() {
 pub fn reapply() {
     if let Some(Raw { fd, raw, .. }) = lock().as_ref() {
         let _ = set_if_foreground(fd.as_fd(), raw);
+        IS_RAW.store(true, Ordering::Relaxed);
     }
+}
+
+/// Whether a terminal is raw, so that a line on it ends in CR and LF. Never
+/// waits.
+pub fn is_raw() -> bool {
+    IS_RAW.load(Ordering::Relaxed)
 }
 
 /// Whether the terminal behind `fd` belongs to another process group now, as
@@ -112,6 +128,7 @@ fn raw_mode(mut mode: Termios) -> Termios {
         | InputFlags::IGNCR
         | InputFlags::ICRNL
         | InputFlags::IXON);
+    mode.output_flags &= !OutputFlags::OPOST;
     mode.local_flags &= !(LocalFlags::ECHO
         | LocalFlags::ECHONL
         | LocalFlags::ICANON

@@ -36,8 +36,10 @@ fn the_terminal_is_raw_while_held_and_exactly_as_before_afterwards() {
     assert!(is_raw(&pty.slave));
     assert!(!raw.local_flags.contains(LocalFlags::ISIG), "Ctrl-C is the guest's");
     assert!(!raw.input_flags.intersects(InputFlags::IXON | InputFlags::ICRNL));
-    assert!(raw.output_flags.contains(OutputFlags::OPOST), "our own lines begin at the left");
+    assert!(!raw.output_flags.contains(OutputFlags::OPOST), "the guest ends its lines");
+    assert!(super::is_raw());
     drop(guard);
+    assert!(!super::is_raw());
     assert_eq!(mode(&pty.slave), before);
 }
 
