@@ -264,6 +264,28 @@ fn a_regular_file_holds_the_output() {
 }
 
 #[test]
+fn a_device_is_never_held_up_and_hears_when_there_is_room() {
+    let (reader, pipe) = full_pipe();
+    let writer = to(pipe, Limits { hard: usize::MAX, ..SMALL });
+    let (ready, heard) = std::sync::mpsc::channel();
+    writer.output().on_ready(move || ready.send(()).unwrap());
+    writer.start();
+    let mut pushed = Vec::new();
+    // Ends although nobody reads, and never waits.
+    while !writer.output().is_busy() {
+        writer.output().push_all(&pattern(1000));
+        pushed.extend(pattern(1000));
+    }
+    assert!(pushed.len() >= SMALL.soft && heard.try_recv().is_err());
+    let reader = std::thread::spawn(move || rest(reader));
+    heard.recv_timeout(Duration::from_secs(60)).unwrap();
+    writer.output().push_all(b"the rest");
+    pushed.extend(b"the rest");
+    assert_eq!(writer.finish(far()).unwrap(), 0);
+    assert!(reader.join().unwrap().ends_with(&pushed));
+}
+
+#[test]
 fn a_console_that_is_off_is_watched_all_the_same() {
     let writer = Writer::new(Sink::Off, RequestSender::new().unwrap()).unwrap();
     writer.start();

@@ -28,6 +28,18 @@ fn a_panic_is_remembered_by_its_first_line() {
 }
 
 #[test]
+fn two_consoles_know_together_what_either_knows() {
+    let panic = facts("Kernel panic - not syncing: x\n---[ end Kernel panic\n");
+    let down = facts("reboot: Restarting system\nreboot: Power down\nreboot: System halted\n");
+    let both = panic.clone().and(down.clone());
+    assert_eq!(both, down.and(panic));
+    assert_eq!(both.panic.as_deref(), Some("Kernel panic - not syncing: x"));
+    assert!(both.any_output && both.panic_ended && both.restarting);
+    assert!(both.powering_down && both.halted);
+    assert_eq!(both.clone().and(ConsoleFacts::default()), both);
+}
+
+#[test]
 fn the_end_of_a_panic_is_signalled_once_when_its_line_ends() {
     let end = b"[ 1.2] ---[ end Kernel panic - not syncing: no init ]---";
     let (mut watch, ends) = watched(end);
