@@ -71,7 +71,9 @@ impl NetBackend for SocketNet {
         false
     }
 
-    fn discard(&mut self) {}
+    fn discard(&mut self) -> bool {
+        false
+    }
 
     fn send(&mut self, packet: &[VolatileSlice<'_>]) -> io::Result<()> {
         match sys::write_once(&self.socket, packet) {

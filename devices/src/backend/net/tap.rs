@@ -37,7 +37,9 @@ impl NetBackend for Tap {
     }
 
     /// A tap takes packets whatever waits there.
-    fn discard(&mut self) {}
+    fn discard(&mut self) -> bool {
+        false
+    }
 
     fn send(&mut self, packet: &[VolatileSlice<'_>]) -> io::Result<()> {
         sys::write_once(&*self, packet).map(drop)

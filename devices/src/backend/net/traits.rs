@@ -44,8 +44,9 @@ pub trait NetBackend: Send {
     /// for it.
     fn has_packet(&self) -> bool;
     /// Drops packets to the guest that wait, as many as an end may need that
-    /// takes none from it while it cannot get rid of its own.
-    fn discard(&mut self);
+    /// takes none from it while it cannot get rid of its own. Returns whether
+    /// this is such an end: it is to be called again for packets to come.
+    fn discard(&mut self) -> bool;
     /// Sends one packet, which is at most 1024 pieces. The first is the header
     /// and nothing else. The packet may be held back until
     /// [`NetBackend::flush`].

@@ -145,8 +145,8 @@ impl Pair {
         if !self.starved.is_some_and(is_stuck) {
             return EventSet::empty();
         }
-        self.backend.discard();
-        EventSet::IN
+        // Or the loop would spin on packets that nobody takes.
+        if self.backend.discard() { EventSet::IN } else { EventSet::empty() }
     }
 
     /// Sends packets of the guest's.

@@ -184,13 +184,10 @@ impl NetBackend for Passt {
 
     /// passt waits until the rest of a frame is taken, and reads nothing
     /// meanwhile.
-    fn discard(&mut self) {
-        for _ in 0..DISCARDED {
-            // An error will be met again.
-            if self.take_frame().is_err() {
-                return;
-            }
-        }
+    fn discard(&mut self) -> bool {
+        // An error will be met again.
+        let _ = (0..DISCARDED).try_for_each(|_| self.take_frame().map(drop));
+        true
     }
 
     fn send(&mut self, packet: &[VolatileSlice<'_>]) -> io::Result<()> {
