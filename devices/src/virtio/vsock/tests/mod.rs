@@ -4,6 +4,7 @@ mod credit;
 mod device;
 mod hostile;
 mod many;
+mod model;
 mod stream;
 
 use std::io::{ErrorKind, Read, Write};
