@@ -43,6 +43,8 @@ pub(crate) enum Name {
     Startup,
     /// Memory outside guest RAM, the tiny guest idling
     Memory,
+    /// Memory that devices add to Kiln's under Linux, in the lab
+    LinuxMemory,
     /// Processor time, the tiny guest idling
     Idle,
     /// Minimal Linux to its init and to the end, in the lab's virtual time
@@ -57,6 +59,10 @@ pub(crate) enum Name {
     Block,
     /// A network on a tap, by iperf3 and ping in Linux guests, in the lab
     Net,
+    /// The same on one processor of the lab, in its virtual time
+    NetVirtual,
+    /// A stream through vsock and one through a Unix socket, in the lab
+    Vsock,
 }
 
 /// How results are printed.

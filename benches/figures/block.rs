@@ -6,7 +6,7 @@ use crate::figure::Figure;
 use crate::fio::{Job, Outcome};
 use crate::guest::{Disk, Guest, Transport};
 use crate::idle::mount_debugfs;
-use crate::session::{Session, persist};
+use crate::session::{PATIENCE, Session, persist};
 use crate::stage::{RESOURCES, Stage};
 use crate::vmm::Vmm;
 
@@ -205,7 +205,7 @@ impl Runner {
                 ..Guest::shell(stage.path(), "disk")
             };
             let command = stage.command(vmm, &guest)?.ok_or("it has no disks")?;
-            self.session = Some(Session::start(command)?);
+            self.session = Some(Session::start(command, PATIENCE)?);
         }
         let session = self.session.as_mut().expect("it has just been started");
         let disk = ["/dev/vda", "/dev/vdb", "/dev/vdc", "/dev/vdd"][case.image as usize];

@@ -68,6 +68,17 @@ impl Figure {
         }
     }
 
+    /// Adds a measurement of `column`, or a note, once, of why there is none.
+    pub(crate) fn add_or_note(&mut self, column: &str, result: Result<f64>) {
+        match result {
+            Ok(value) => self.add(column, value),
+            Err(error) => {
+                self.notes.push(format!("{column} has no {}: {error}", self.name));
+                self.notes.dedup();
+            }
+        }
+    }
+
     /// Passes on what a measurement of `vmm` gave. A peer that cannot run here
     /// is noted and left out; Kiln's failure is the end.
     ///

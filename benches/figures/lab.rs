@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use crate::args::Name;
 use crate::figure::Figure;
 use crate::stage::{RESOURCES, Stage};
-use crate::{Result, block, boot, idle, net};
+use crate::{Result, block, boot, idle, memory, net, vsock};
 
 /// Copies the stage into the lab's memory and goes on there: a look at a file
 /// of the host's makes virtual time jump by seconds. Only QEMU stays where it
@@ -16,23 +16,41 @@ if [ -e $to/qemu ]; then ln -sf "$(readlink "$0/qemu")" $to/qemu; fi
 exec $to/figures --in-lab $to "$1"
 "#;
 
+/// How many labs may be started for one group of figures.
+const LABS: u32 = 3;
+/// `lab/run`'s own status.
+const LAB_DIED: i32 = 125;
+
 /// Measures in the lab, in virtual time where that is what is measured.
 pub(crate) fn run(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
     match name {
         Name::Block => stage.add_guest("disk")?,
-        Name::Net => stage.add_guest("net")?,
+        Name::Net | Name::NetVirtual | Name::Vsock | Name::LinuxMemory => stage.add_guest("net")?,
         _ => stage.add_linux()?,
     }
+    for _ in 1..LABS {
+        match in_lab(stage, name) {
+            Ok(Some(figures)) => return Ok(figures),
+            Ok(None) => eprintln!("figures: the lab died; once more in a new one"),
+            Err(error) => return Err(error),
+        }
+    }
+    in_lab(stage, name)?.ok_or_else(|| "the lab keeps dying".into())
+}
+
+/// What one lab measures; `None` if it died of its own faults.
+fn in_lab(stage: &Stage, name: Name) -> Result<Option<Vec<Figure>>> {
     let mut lab = Command::new(Path::new(RESOURCES).join("lab/run"));
-    if !matches!(name, Name::LinuxIdle | Name::Block | Name::Net) {
+    if matches!(name, Name::Boot | Name::Initcalls | Name::NetVirtual) {
         lab.arg("--icount");
     }
     lab.args(["--", "/bin/sh", "-c", ENTER]).arg(stage.path()).arg(name.to_string());
     let output = lab.stderr(Stdio::inherit()).output()?;
-    if !output.status.success() {
-        return Err(format!("measuring {name} in the lab failed ({})", output.status).into());
+    match output.status.code() {
+        Some(0) => Ok(Some(serde_json::from_slice(&output.stdout)?)),
+        Some(LAB_DIED) => Ok(None),
+        _ => Err(format!("measuring {name} in the lab failed ({})", output.status).into()),
     }
-    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// The lab's side of [`run`].
@@ -42,7 +60,10 @@ pub(crate) fn inside(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
         Name::Initcalls => boot::measure_initcalls(stage),
         Name::LinuxIdle => idle::measure_linux(stage),
         Name::Block => block::measure(stage),
-        Name::Net => net::measure(stage),
+        Name::Net => net::measure(stage, &net::REAL),
+        Name::NetVirtual => net::measure(stage, &net::VIRTUAL),
+        Name::LinuxMemory => memory::measure_linux(stage),
+        Name::Vsock => vsock::measure(stage),
         other => Err(format!("{other} is not measured in the lab").into()),
     }
 }

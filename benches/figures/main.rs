@@ -6,6 +6,7 @@
 mod args;
 mod block;
 mod boot;
+mod devices;
 mod figure;
 mod fio;
 mod guest;
@@ -15,12 +16,14 @@ mod memory;
 mod native;
 mod net;
 mod process;
+mod server;
 mod session;
 mod stage;
 mod startup;
 mod statistics;
 mod table;
 mod vmm;
+mod vsock;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -74,8 +77,6 @@ fn measure(name: Name, stage: &Stage, args: &Args) -> Result<Vec<Figure>> {
         Name::Memory => memory::measure(stage),
         Name::Idle => idle::measure(stage),
         Name::Ring3 => native::measure(stage),
-        Name::Boot | Name::Initcalls | Name::LinuxIdle | Name::Block | Name::Net => {
-            lab::run(stage, name)
-        }
+        _ => lab::run(stage, name),
     }
 }

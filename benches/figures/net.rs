@@ -1,18 +1,33 @@
-use std::io::{self, BufRead, BufReader, Read};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use crate::Result;
 use crate::figure::Figure;
 use crate::guest::{Guest, Tap, Transport};
 use crate::idle::mount_debugfs;
-use crate::session::{Session, persist};
+use crate::server::Server;
+use crate::session::{PATIENCE, Session, persist};
 use crate::stage::Stage;
 use crate::vmm::Vmm;
 
-/// Rounds that count, and one before them that does not.
-const ROUNDS: u32 = 5;
-/// How long iperf3 sends.
-const SECONDS: u32 = 2;
+/// By which clock of the lab it is measured.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// What figures are called besides.
+    name: &'static str,
+    /// Rounds that count, and one before them that does not.
+    rounds: u32,
+    /// How long iperf3 sends.
+    seconds: u32,
+    patience: Duration,
+}
+
+/// Two processors, and as much noise as the machine has.
+pub(crate) const REAL: Pace = Pace { name: "", rounds: 5, seconds: 2, patience: PATIENCE };
+/// One processor, and time by its instructions, which repeats.
+pub(crate) const VIRTUAL: Pace =
+    Pace { name: " (virtual)", rounds: 2, seconds: 1, patience: Duration::from_secs(15) };
+
 /// How many echoes a round takes the median of.
 const PINGS: u32 = 100;
 
@@ -58,16 +73,16 @@ struct Figures {
     exits: [Figure; 2],
 }
 
-/// In the lab, in real time: iperf3 and ping between guests and the lab, in turns.
-pub(crate) fn measure(stage: &Stage) -> Result<Vec<Figure>> {
+/// In the lab: iperf3 and ping between guests and the lab, in turns.
+pub(crate) fn measure(stage: &Stage, pace: &Pace) -> Result<Vec<Figure>> {
     mount_debugfs()?;
     let mut runners = runners(stage)?;
-    let mut figures = [false, true].map(Figures::new);
-    for round in 0..=ROUNDS {
+    let mut figures = [false, true].map(|vhost| Figures::new(vhost, pace));
+    for round in 0..=pace.rounds {
         for test in [Test::Send, Test::Receive, Test::Ping] {
             for runner in runners.iter_mut().filter(|runner| !runner.failed) {
                 let figures = &mut figures[usize::from(runner.vhost)];
-                match persist(runner.column, || runner.measure(stage, test)) {
+                match persist(runner.column, || runner.measure(stage, pace, test)) {
                     Ok(outcome) => {
                         eprintln!("figures: {}: {}", runner.name(), outcome.text(test));
                         if round > 0 {
@@ -84,7 +99,7 @@ pub(crate) fn measure(stage: &Stage) -> Result<Vec<Figure>> {
                 }
             }
         }
-        eprintln!("figures: round {round} of {ROUNDS}");
+        eprintln!("figures: round {round} of {}", pace.rounds);
     }
     Ok(figures.into_iter().flat_map(Figures::all).collect())
 }
@@ -135,14 +150,14 @@ impl Runner {
     }
 
     /// One attempt; a guest that fails is ended.
-    fn measure(&mut self, stage: &Stage, test: Test) -> Result<Outcome> {
-        self.attempt(stage, test).inspect_err(|_| self.session = None)
+    fn measure(&mut self, stage: &Stage, pace: &Pace, test: Test) -> Result<Outcome> {
+        self.attempt(stage, pace, test).inspect_err(|_| self.session = None)
     }
 
-    fn attempt(&mut self, stage: &Stage, test: Test) -> Result<Outcome> {
+    fn attempt(&mut self, stage: &Stage, pace: &Pace, test: Test) -> Result<Outcome> {
         let host = format!("{}.1", self.network);
         if self.session.is_none() {
-            self.session = Some(self.start(stage)?);
+            self.session = Some(self.start(stage, pace)?);
         }
         let session = self.session.as_mut().expect("it has just been started");
         if test == Test::Ping {
@@ -152,9 +167,10 @@ impl Runner {
             let median: f64 = median.trim().parse().map_err(|_| "ping failed")?;
             return Ok(Outcome::Trip(median * 1000.0));
         }
-        let _server = Server::start(&host)?;
+        let _server = iperf3(&host)?;
         let reverse = if test == Test::Receive { "-R" } else { "" };
-        let command = format!("iperf3 -c {host} -t {SECONDS} -i 0 -f m {reverse} | grep receiver");
+        let command =
+            format!("iperf3 -c {host} -t {} -i 0 -f m {reverse} | grep receiver", pace.seconds);
         let counts = |session: &Session| -> Result<[f64; 3]> {
             Ok([session.user_exits()?, session.count("exits")?, session.count("irq_injections")?])
         };
@@ -173,14 +189,14 @@ impl Runner {
         })
     }
 
-    fn start(&self, stage: &Stage) -> Result<Session> {
+    fn start(&self, stage: &Stage, pace: &Pace) -> Result<Session> {
         let guest = Guest {
             tap: Some(Tap { name: self.tap.clone(), vhost: self.vhost }),
             transport: Some(Transport::Pci),
             ..Guest::shell(stage.path(), "net")
         };
         let command = stage.command(self.vmm, &guest)?.ok_or("it has no network")?;
-        let mut session = Session::start(command)?;
+        let mut session = Session::start(command, pace.patience)?;
         let address = format!("{}.2/24", self.network);
         session.run(&format!("ip addr add {address} dev eth0 && ip link set eth0 up"))?;
         Ok(session)
@@ -201,14 +217,14 @@ impl Outcome {
 }
 
 impl Figures {
-    fn new(vhost: bool) -> Self {
+    fn new(vhost: bool, pace: &Pace) -> Self {
         let (kind, speed, exits) = if vhost {
             (", vhost", "≥ 1.0 × QEMU", "≤ 10")
         } else {
             ("", "≥ 1.2 × QEMU", "")
         };
         let figure = |name: &str, unit, goal: &str| {
-            let figure = Figure::new(&format!("{name}{kind}"), unit).ratios_to(QEMU);
+            let figure = Figure::new(&format!("{name}{kind}{}", pace.name), unit).ratios_to(QEMU);
             if goal.is_empty() { figure } else { figure.goal(goal) }
         };
         Self {
@@ -244,35 +260,11 @@ impl Figures {
     }
 }
 
-/// An iperf3 that waits for one client. Killed when dropped.
-struct Server {
-    child: Child,
-    /// What nobody reads fits the pipe, but there has to be one.
-    output: BufReader<ChildStdout>,
-}
-
-impl Server {
-    /// One that listens.
-    fn start(address: &str) -> Result<Self> {
-        let mut iperf = Command::new("iperf3");
-        iperf.args(["-s", "-1", "--forceflush", "-B", address]);
-        let mut child = iperf.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        let output = BufReader::new(child.stdout.take().expect("it is piped"));
-        let mut server = Self { child, output };
-        let mut lines = server.output.by_ref().lines();
-        let up =
-            |line: &io::Result<String>| line.as_ref().is_ok_and(|l| l.starts_with("Server listen"));
-        lines.find(up).ok_or("iperf3 does not listen")??;
-        Ok(server)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself: then there is nothing to kill.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// An iperf3 that waits for one client.
+fn iperf3(address: &str) -> Result<Server> {
+    let mut iperf = Command::new("iperf3");
+    // What it says to the client besides fits the pipe.
+    Server::start(iperf.args(["-s", "-1", "--forceflush", "-B", address]), "Server listening")
 }
 
 /// MiB and seconds in iperf3's `[  5]   0.00-2.01   sec   123 MBytes   517 Mbits/sec   receiver`.

@@ -78,7 +78,14 @@ impl Running {
 
     /// Its memory outside `ram_kib` of guest RAM.
     pub(crate) fn memory(&self, ram_kib: u64) -> Result<Memory> {
-        let smaps = fs::read_to_string(format!("/proc/{}/smaps", self.id()))?;
+        Memory::of(self.id(), ram_kib)
+    }
+}
+
+impl Memory {
+    /// That of process `id` outside `ram_kib` of guest RAM.
+    pub(crate) fn of(id: u32, ram_kib: u64) -> Result<Self> {
+        let smaps = fs::read_to_string(format!("/proc/{id}/smaps"))?;
         Ok(outside_ram(&smaps, ram_kib))
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::Result;
 use crate::guest::Guest;
 
-/// A guest that takes longer over its start or one command hangs.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a guest may take over its start or one command, in real time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// Where KVM counts what each guest does (debugfs).
 const COUNTS: &str = "/sys/kernel/debug/kvm";
 /// The lab's guests hang now and then, so what one does may be tried again.
@@ -37,11 +37,13 @@ pub(crate) struct Session {
     input: ChildStdin,
     lines: Receiver<String>,
     reader: Option<JoinHandle<()>>,
+    patience: Duration,
 }
 
 impl Session {
-    /// Starts a VMM and waits until its guest's shell is there.
-    pub(crate) fn start(mut command: Command) -> Result<Self> {
+    /// Starts a VMM and waits until its guest's shell is there. A guest that
+    /// takes longer than `patience` over that or over a command hangs.
+    pub(crate) fn start(mut command: Command, patience: Duration) -> Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let input = child.stdin.take().expect("it is piped");
@@ -56,10 +58,15 @@ impl Session {
                 }
             }
         });
-        let session = Self { child, input, lines, reader: Some(reader) };
+        let session = Self { child, input, lines, reader: Some(reader), patience };
         let up = String::from_utf8_lossy(Guest::INIT).trim().to_owned();
         session.until(|line| line.ends_with(&up))?;
         Ok(session)
+    }
+
+    /// Process number of the VMM.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Runs a line of shell in the guest; what it printed.
@@ -99,7 +106,7 @@ impl Session {
     fn until(&self, last: impl Fn(&str) -> bool) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         loop {
-            let line = self.lines.recv_timeout(PATIENCE);
+            let line = self.lines.recv_timeout(self.patience);
             let line = line.map_err(|e| format!("a guest says no more ({e}): {lines:?}"))?;
             lines.push(line);
             if lines.last().is_some_and(|line| last(line)) {

@@ -2,6 +2,7 @@ use std::fs::File;
 use std::process::Command;
 
 use crate::Result;
+use crate::devices::Pair;
 use crate::figure::{FLOOR, Figure};
 use crate::guest::{Disk, Guest, Transport};
 use crate::stage::Stage;
@@ -21,6 +22,8 @@ pub(crate) fn measure(stage: &Stage, runs: u32) -> Result<Vec<Figure>> {
     let mut figure = Figure::new("exec to first byte", "ms").goal("≤ 2.5 × floor");
     let mut disks = Figure::new("four disks on PCI add", "ms").goal("≤ 0.5 ms");
     let mut with_disks = with_disks(stage)?;
+    let mut devices = Figure::new("net, vsock, rng and balloon add", "ms").goal("≤ 0.8 ms");
+    let pair = Pair::new();
     let mut floor = Command::new(stage.path().join(FLOOR));
     let mut programs = Vec::new();
     for vmm in stage.vmms() {
@@ -45,10 +48,20 @@ pub(crate) fn measure(stage: &Stage, runs: u32) -> Result<Vec<Figure>> {
             add(vmm.title(), time);
             if counts && *vmm == Vmm::Kiln {
                 disks.add(vmm.title(), (nanoseconds(&mut with_disks)? - time) / 1e6);
+                devices.add_or_note(vmm.title(), added(stage, &guest, &pair));
             }
         }
     }
-    Ok(vec![figure, disks])
+    Ok(vec![figure, disks, devices])
+}
+
+/// Milliseconds that devices add to a start of Kiln's.
+fn added(stage: &Stage, guest: &Guest, pair: &Result<Pair>) -> Result<f64> {
+    let pair = pair.as_ref().map_err(ToString::to_string)?;
+    let [mut without, mut with] =
+        pair.commands(stage, guest)?.map(|command| first_byte(stage, &command));
+    let without = nanoseconds(&mut without)?;
+    Ok((nanoseconds(&mut with)? - without) / 1e6)
 }
 
 /// Kiln with disks on PCI, under the launcher.

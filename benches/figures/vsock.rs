@@ -1,0 +1,102 @@
+use std::fs;
+use std::process::Command;
+
+use crate::Result;
+use crate::figure::Figure;
+use crate::guest::{Guest, Transport};
+use crate::server::Server;
+use crate::session::{PATIENCE, Session, persist};
+use crate::stage::Stage;
+use crate::vmm::Vmm;
+
+/// Rounds that count, and one before them that does not.
+const ROUNDS: u32 = 5;
+/// What goes through a connection.
+const MIB: u32 = 64;
+
+const KILN: &str = "Kiln";
+const LOOPBACK: &str = "Unix socket";
+
+/// Kiln's socket; of a port, with the port's number behind it.
+const SOCKET: &str = "/run/vsock";
+const PORT: u32 = 5000;
+/// The socket between two programs of the lab.
+const LOOPBACK_SOCKET: &str = "/run/loopback";
+
+/// Which way the bytes go: what the lab's end does, what the other end does.
+const WAYS: [(&str, &str, &str); 2] = [
+    ("stream guest to host (vsock)", "receive", "send"),
+    ("stream host to guest (vsock)", "send", "receive"),
+];
+
+/// In the lab, in real time: a stream between guest and lab through vsock, and one
+/// between two programs of the lab, in turns.
+pub(crate) fn measure(stage: &Stage) -> Result<Vec<Figure>> {
+    let mut figures = WAYS.map(|(name, _, _)| {
+        Figure::new(name, "MiB/s").goal("≥ 0.3 × Unix socket").ratios_to(LOOPBACK)
+    });
+    let mut session = None;
+    for round in 0..=ROUNDS {
+        for (figure, (name, host, guest)) in figures.iter_mut().zip(WAYS) {
+            let through_vsock = persist(KILN, || {
+                vsock(stage, &mut session, host, guest).inspect_err(|_| session = None)
+            })?;
+            for (column, rate) in [(KILN, through_vsock), (LOOPBACK, loopback(stage, host, guest)?)]
+            {
+                // It takes long, so one who waits is told.
+                eprintln!("figures: {name}: {column} {rate:.1}");
+                if round > 0 {
+                    figure.add(column, rate);
+                }
+            }
+        }
+    }
+    Ok(figures.into())
+}
+
+/// MiB a second with a guest.
+fn vsock(stage: &Stage, session: &mut Option<Session>, host: &str, guest: &str) -> Result<f64> {
+    if session.is_none() {
+        let options = ["--vsock".to_owned(), format!("cid=3,socket={SOCKET}")];
+        let guest = Guest {
+            transport: Some(Transport::Pci),
+            options: options.into(),
+            ..Guest::shell(stage.path(), "net")
+        };
+        let command = stage.command(Vmm::Kiln, &guest)?.ok_or("Kiln has vsock")?;
+        *session = Some(Session::start(command, PATIENCE)?);
+    }
+    let session = session.as_mut().expect("it has just been started");
+    // The host has number 2 (VIRTIO 1.2 §5.10.4).
+    rate(stage, &format!("{SOCKET}_{PORT}"), host, || {
+        session.run(&format!("stream connect vsock:2:{PORT} {guest} {MIB}")).map(drop)
+    })
+}
+
+/// MiB a second without one.
+fn loopback(stage: &Stage, host: &str, guest: &str) -> Result<f64> {
+    rate(stage, LOOPBACK_SOCKET, host, || {
+        let mut stream = Command::new(stage.path().join("stream"));
+        stream.args(["connect", &format!("unix:{LOOPBACK_SOCKET}"), guest, &MIB.to_string()]);
+        if stream.status()?.success() { Ok(()) } else { Err("the stream broke".into()) }
+    })
+}
+
+/// Listens at `path`, has `connect` reach it, and takes the time of the stream.
+fn rate(
+    stage: &Stage,
+    path: &str,
+    host: &str,
+    connect: impl FnOnce() -> Result<()>,
+) -> Result<f64> {
+    // One of an attempt that failed.
+    if fs::exists(path)? {
+        fs::remove_file(path)?;
+    }
+    let mut stream = Command::new(stage.path().join("stream"));
+    stream.args(["serve", &format!("unix:{path}"), host, &MIB.to_string()]);
+    let mut server = Server::start(&mut stream, "ready")?;
+    connect()?;
+    let nanoseconds: f64 = server.line()?.parse()?;
+    Ok(f64::from(MIB) * 1e9 / nanoseconds)
+}
