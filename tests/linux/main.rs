@@ -15,6 +15,7 @@ mod pci;
 mod report;
 mod rng;
 mod storage;
+mod vhost;
 mod vsock;
 
 /// What Kiln says of endings that many tests choose.

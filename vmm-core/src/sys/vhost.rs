@@ -2,6 +2,9 @@
 //! rings by itself.
 #![expect(unsafe_code, reason = "the vhost crate lacks a backend for a descriptor of ours")]
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
