@@ -5,8 +5,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::config::{
-    Console, CpuCount, DiskConfig, MemorySize, NetConfig, Port, Rng, Timeout, Transport, VmName,
-    VsockConfig,
+    BalloonConfig, Console, CpuCount, DiskConfig, MemorySize, NetConfig, Port, Rng, Timeout,
+    Transport, VmName, VsockConfig,
 };
 
 /// The command line as typed.
@@ -89,6 +89,12 @@ pub struct RunArgs {
     /// Whether the guest gets random bytes of the host's
     #[arg(long, value_name = "on|off", default_value_t = Rng::default())]
     pub rng: Rng,
+
+    /// Have memory that the guest does not need go back to the host; with size=SIZE,
+    /// also have the guest do without that much
+    #[arg(long, value_name = "[size=SIZE][,deflate-on-oom=on|off][,free-page-reporting=on|off]",
+        num_args = 0..=1, default_missing_value = "", value_parser = os(BalloonConfig::parse))]
+    pub balloon: Option<BalloonConfig>,
 
     /// How the guest reaches its virtio devices
     #[arg(long, value_name = "pci|mmio", default_value_t = Transport::default())]

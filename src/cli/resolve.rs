@@ -49,9 +49,10 @@ impl RunArgs {
             None => newest_kernel(boot)?,
         };
         let console = Consoles::collect(self.consoles)?;
-        let line = self
-            .cmdline
-            .unwrap_or_else(|| default_cmdline(&console, &self.disks, !self.initrds.is_empty()));
+        let line = self.cmdline.unwrap_or_else(|| {
+            let has_initrd = !self.initrds.is_empty();
+            default_cmdline(&console, self.balloon.as_ref(), &self.disks, has_initrd)
+        });
         let forbidden = |option| move |source| ArgsError::Cmdline { option, source };
         let mut cmdline = Cmdline::new(line).map_err(forbidden("--cmdline"))?;
         for words in &self.append {
@@ -68,6 +69,7 @@ impl RunArgs {
             nets: self.nets,
             vsock: self.vsock,
             rng: self.rng,
+            balloon: self.balloon,
             transport: self.transport,
             console,
             timeout: self.timeout,

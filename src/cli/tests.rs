@@ -3,7 +3,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use super::*;
-use crate::config::{Console, Rng, Transport, VmConfig};
+use crate::config::{BalloonConfig, Console, Rng, Transport, VmConfig};
 use crate::exit::{Chain, ExitStatus};
 
 fn parsed(words: &[&str]) -> Result<Args, Usage> {
@@ -101,6 +101,27 @@ fn the_virtio_console_is_asked_for_and_named_to_the_kernel() {
     assert_eq!(config.cmdline, "console=ttyS0 console=hvc0 reboot=k panic=-1");
     assert_eq!(config.console.hvc, Some(Console::Stdio));
     assert_eq!(*config.console.serial(), Console::File("boot.log".into()));
+}
+
+#[test]
+fn a_balloon_needs_no_more_than_its_name() {
+    assert_eq!(config(&[]).balloon, None);
+    let default = BalloonConfig::default();
+    assert!(default.free_page_reporting && !default.deflate_on_oom);
+    assert_eq!(config(&["--balloon"]).balloon, Some(default.clone()));
+    assert_eq!(config(&["--balloon", "--cpus", "2"]).balloon, Some(default));
+    let balloon = config(&["--balloon", "size=1G,deflate-on-oom=on", "-m", "2G"]).balloon.unwrap();
+    assert_eq!((balloon.size.bytes(), balloon.deflate_on_oom), (1 << 30, true));
+}
+
+#[test]
+fn a_kernel_is_told_to_report_small_blocks_to_a_balloon() {
+    let words = " page_reporting.page_reporting_order=4";
+    assert!(config(&["--balloon"]).cmdline.ends_with(words));
+    for without in [&[][..], &["--balloon", "free-page-reporting=off"]] {
+        assert!(!config(without).cmdline.contains("page_reporting"), "{without:?}");
+    }
+    assert_eq!(config(&["--balloon", "--cmdline", "mine"]).cmdline, "mine");
 }
 
 #[test]

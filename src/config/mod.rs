@@ -2,6 +2,7 @@
 //! line and for files.
 
 mod bad_value;
+mod balloon;
 mod cmdline;
 mod console;
 mod cpus;
@@ -26,6 +27,7 @@ mod vm;
 mod vsock;
 
 pub use bad_value::BadValue;
+pub use balloon::BalloonConfig;
 pub use cmdline::default_cmdline;
 pub use console::{Console, Consoles, Port};
 pub use cpus::CpuCount;

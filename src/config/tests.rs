@@ -282,6 +282,48 @@ fn no_kernel_says_what_was_looked_for() {
     );
 }
 
+fn balloon(text: &str) -> Result<BalloonConfig, BadValue> {
+    BalloonConfig::parse(OsStr::new(text))
+}
+
+#[test]
+fn balloons_read_as_written() {
+    let default = BalloonConfig::default();
+    assert_eq!(balloon(""), Ok(default.clone()));
+    let half = BalloonConfig { size: ByteSize::new(1 << 29), ..default.clone() };
+    assert_eq!(balloon("size=512M"), Ok(half.clone()));
+    let other = BalloonConfig { deflate_on_oom: true, free_page_reporting: false, ..half };
+    assert_eq!(balloon("free-page-reporting=off,size=512M,deflate-on-oom=on"), Ok(other));
+    assert_eq!(balloon("free-page-reporting=on,deflate-on-oom=off"), Ok(default));
+}
+
+#[test]
+fn what_is_no_balloon_is_refused() {
+    for (text, why) in [
+        ("512M", "'512M' is no option of a balloon"),
+        (",", "'' is no option of a balloon"),
+        ("size", "'size' is no option of a balloon"),
+        ("size=", "size=: a size is a whole number"),
+        ("size=1K,size=1K", "size is given twice"),
+        ("deflate-on-oom=yes", "deflate-on-oom=yes: it is on or off"),
+        ("free-page-reporting=", "free-page-reporting=: it is on or off"),
+    ] {
+        assert!(reason(balloon(text)).starts_with(why), "{text}: {}", reason(balloon(text)));
+    }
+}
+
+#[test]
+fn a_balloon_leaves_the_guest_something_in_whole_pages() {
+    let memory: MemorySize = "512M".parse().unwrap();
+    let check = |text| balloon(text).unwrap().check(memory);
+    assert_eq!(check("size=524284K"), Ok(()));
+    assert_eq!(
+        reason(check("size=512M")),
+        "size=512M leaves nothing of the 512M that the guest has"
+    );
+    assert_eq!(reason(check("size=5K")), "size=5K: memory comes in whole pages of 4K");
+}
+
 #[test]
 fn a_machine_is_the_same_after_a_trip_through_a_file() {
     let config = VmConfig {
@@ -300,6 +342,7 @@ fn a_machine_is_the_same_after_a_trip_through_a_file() {
         nets: vec![NetConfig::parse(OsStr::new("tap=t,mac=52:54:00:00:00:01")).unwrap()],
         vsock: Some(VsockConfig::parse(OsStr::new("cid=3,socket=s")).unwrap()),
         rng: super::Rng::Off,
+        balloon: Some(balloon("size=256M,deflate-on-oom=on,free-page-reporting=off").unwrap()),
         transport: Transport::Pci,
         console: Consoles::collect(vec![(Port::Hvc, Console::File("log".into()))]).unwrap(),
         timeout: Some("90s".parse().unwrap()),
@@ -319,6 +362,7 @@ fn a_file_is_held_to_the_same_limits() {
         (r#"{"kernel":"k","cmdline":"","transport":"PCI"}"#, "unknown variant `PCI`"),
         (r#"{"kernel":"k","cmdline":"","rng":"yes"}"#, "unknown variant `yes`"),
         (r#"{"kernel":"k","cmdline":"","vsock":{"cid":2,"socket":"s"}}"#, "from 3 to 4294967294"),
+        (r#"{"kernel":"k","cmdline":"","balloon":{"oom":true}}"#, "unknown field `oom`"),
         (r#"{"kernel":"k","cmdline":"","memory":"1K"}"#, "at least 1M"),
         (r#"{"kernel":"k","cmdline":"","disks":[{"path":"x","ro":true}]}"#, "unknown field `ro`"),
         (r#"{"kernel":"k","cmdline":"","disks":[{"path":"x","queues":17}]}"#, "1 to 16 queues"),
@@ -381,6 +425,7 @@ proptest! {
         }
         let _ = NetConfig::parse(&value);
         let _ = Console::parse(&value);
+        let _ = BalloonConfig::parse(&value);
     }
 
     #[test]

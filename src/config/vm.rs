@@ -3,7 +3,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadValue, Consoles, CpuCount, DiskConfig, DiskId, Forward, MemorySize, NetConfig};
+use super::{
+    BadValue, BalloonConfig, Consoles, CpuCount, DiskConfig, DiskId, Forward, MemorySize, NetConfig,
+};
 use super::{NetHost, Port, Rng, TapName, Timeout, Transport, VmName, VsockConfig};
 
 /// A virtual machine to run. Every part is valid by its type; what concerns
@@ -39,6 +41,9 @@ pub struct VmConfig {
     /// Whether there is an entropy device.
     #[serde(default)]
     pub rng: Rng,
+    /// The balloon, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balloon: Option<BalloonConfig>,
     /// How the guest reaches its virtio devices.
     #[serde(default)]
     pub transport: Transport,
@@ -89,6 +94,9 @@ pub enum ConfigError {
     /// A console is given twice.
     #[error("--console: {0} is given twice")]
     ConsoleTwice(Port),
+    /// The balloon does not fit the machine.
+    #[error("--balloon: {0}")]
+    Balloon(BadValue),
 }
 
 impl VmConfig {
@@ -103,6 +111,9 @@ impl VmConfig {
         self.check_nets()?;
         if let Some(mac) = repeated(self.nets.iter().filter_map(|net| net.mac.as_ref())) {
             return Err(ConfigError::MacTwice(*mac));
+        }
+        if let Some(balloon) = &self.balloon {
+            balloon.check(self.memory).map_err(ConfigError::Balloon)?;
         }
         self.console.check()
     }

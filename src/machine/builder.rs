@@ -47,6 +47,7 @@ pub(super) fn build(
     if let Some(sink) = inputs.hvc {
         attach::hvc(&mut platform, &mut consoles, sink)?;
     }
+    let balloon = attach::balloon(&mut platform, config)?;
     if let Places::Pci(bus) = &platform.places {
         bus.assign()?;
     }
@@ -69,16 +70,20 @@ pub(super) fn build(
         .collect::<Result<_, _>>()?;
     let control = context.control;
     let passts = inputs.nets.passts;
-    let parts = Parts { platform, consoles, disks, passts, control, vcpus, signals };
+    let parts = Parts { platform, consoles, disks, balloon, passts, control, vcpus, signals };
     Machine::new(parts, config)
 }
 
 fn check_counts(config: &VmConfig) -> Result<(), RunError> {
     let transport = config.transport;
-    let rng = usize::from(config.rng == Rng::On);
-    let hvc = usize::from(config.console.hvc.is_some());
-    let vsock = usize::from(config.vsock.is_some());
-    let count = config.disks.len() + config.nets.len() + vsock + rng + hvc;
+    let singles = [
+        config.rng == Rng::On,
+        config.console.hvc.is_some(),
+        config.vsock.is_some(),
+        config.balloon.is_some(),
+    ];
+    let singles = singles.into_iter().filter(|is_there| *is_there).count();
+    let count = config.disks.len() + config.nets.len() + singles;
     let limit = Places::limit(transport);
     if count > limit {
         return Err(RunError::TooManyDevices { count, limit, transport });

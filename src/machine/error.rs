@@ -55,8 +55,8 @@ pub enum RunError {
     },
     /// More devices than interrupt lines.
     #[error(
-        "--disk, --net, --vsock, --rng, --console: {count} devices are more than the {limit} \
-         that a machine takes with --transport {transport}"
+        "--transport {transport}: {count} virtio devices are more than the {limit} that a machine \
+         takes with it"
     )]
     TooManyDevices {
         /// All virtio devices together.

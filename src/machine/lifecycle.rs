@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use devices::virtio::balloon::BalloonHandle;
 use devices::virtio::blk::{Resized, Resizer};
 use log::Level;
 use vmm_core::event::{MachineRequest, panic_if_asked};
@@ -24,6 +25,7 @@ pub(super) struct Parts {
     pub platform: Platform,
     pub consoles: Consoles,
     pub disks: Vec<Resizer>,
+    pub balloon: Option<BalloonHandle>,
     pub passts: Vec<PasstProcess>,
     pub control: Arc<Control>,
     pub vcpus: Vec<VcpuThread>,
@@ -35,6 +37,7 @@ pub(super) struct Machine {
     platform: Platform,
     consoles: Consoles,
     disks: Vec<Resizer>,
+    balloon: Option<BalloonHandle>,
     /// They end with the machine, and the last thing that it does.
     _passts: Vec<PasstProcess>,
     control: Arc<Control>,
@@ -48,7 +51,8 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(parts: Parts, config: &VmConfig) -> Result<Self, RunError> {
-        let Parts { mut platform, consoles, disks, passts, control, vcpus, signals } = parts;
+        let Parts { mut platform, consoles, disks, balloon, passts, control, vcpus, signals } =
+            parts;
         let timeout = config.timeout.map(|t| t.get());
         let supervisor = Arc::new(Mutex::new(Supervisor::new(
             platform.requests.clone(),
@@ -61,6 +65,7 @@ impl Machine {
             platform,
             consoles,
             disks,
+            balloon,
             _passts: passts,
             control,
             vcpus,
@@ -130,6 +135,9 @@ impl Machine {
             }
             Happening::Order(Order::Refresh) => {
                 self.refresh_disks();
+                if let Some(balloon) = &self.balloon {
+                    balloon.ask_for_stats();
+                }
                 None
             }
             Happening::TimedOut => self.timeout.map(Ending::TimedOut),

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "this is a test, its functions too")]
 
+mod balloon;
 mod boot;
 mod console;
 mod disk;

@@ -55,8 +55,8 @@ fn the_bus_is_full_at_31_devices_each_with_windows_and_a_line() {
 #[test]
 fn a_32nd_device_is_refused_in_words() {
     let outcome = run(&["end:poweroff"], 31);
-    let reason = "kiln: --disk, --net, --rng: 32 devices are more than the 31 that a machine takes \
-        with --transport pci";
+    let reason = "kiln: --transport pci: 32 virtio devices are more than the 31 that a machine takes \
+        with it";
     outcome.expect(125, reason);
 }
 

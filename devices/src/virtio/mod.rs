@@ -7,6 +7,7 @@
 //!
 //! Lock order: transport (held by the bus), device state, interrupt.
 
+pub mod balloon;
 pub mod blk;
 mod config;
 pub mod console;

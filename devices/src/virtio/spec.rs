@@ -6,6 +6,8 @@ pub const ID_NET: u32 = 1;
 pub const ID_BLOCK: u32 = 2;
 /// Entropy device id (§5.4).
 pub const ID_ENTROPY: u32 = 4;
+/// Traditional memory balloon device id (§5.5).
+pub const ID_BALLOON: u32 = 5;
 /// Socket device id (§5.10).
 pub const ID_VSOCK: u32 = 19;
 
@@ -224,4 +226,41 @@ pub mod vsock {
     pub const SHUTDOWN_SEND: u32 = 2;
     /// Both flags of [`OP_SHUTDOWN`].
     pub const SHUTDOWN_BOTH: u32 = SHUTDOWN_RECEIVE | SHUTDOWN_SEND;
+}
+
+/// Memory balloon features and statistics (§5.5).
+pub mod balloon {
+    /// The driver tells how the guest uses its memory.
+    pub const F_STATS_VQ: u64 = 1 << 1;
+    /// The driver takes pages back rather than run out of memory.
+    pub const F_DEFLATE_ON_OOM: u64 = 1 << 2;
+    /// `poison_val` is valid: the guest relies on what free pages hold.
+    pub const F_PAGE_POISON: u64 = 1 << 4;
+    /// The driver tells which pages are free.
+    pub const F_PAGE_REPORTING: u64 = 1 << 5;
+
+    /// A page number is an address divided by 2 to this power, whatever the
+    /// guest's pages are.
+    pub const PAGE_SHIFT: u32 = 12;
+    /// Length of a page number, in bytes.
+    pub const PFN_BYTES: usize = 4;
+
+    /// Length of a statistic: a tag of 2 bytes and a value of 8 (§5.5.6.3).
+    pub const STAT_BYTES: usize = 10;
+    /// Bytes swapped in.
+    pub const S_SWAP_IN: u16 = 0;
+    /// Bytes swapped out.
+    pub const S_SWAP_OUT: u16 = 1;
+    /// Page faults that needed the disk.
+    pub const S_MAJFLT: u16 = 2;
+    /// Page faults that did not.
+    pub const S_MINFLT: u16 = 3;
+    /// Bytes that nothing uses.
+    pub const S_MEMFREE: u16 = 4;
+    /// Bytes that there are.
+    pub const S_MEMTOT: u16 = 5;
+    /// Bytes that could be had without swapping.
+    pub const S_AVAIL: u16 = 6;
+    /// Bytes of files that could be had by forgetting them.
+    pub const S_CACHES: u16 = 7;
 }

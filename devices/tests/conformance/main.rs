@@ -11,8 +11,8 @@ mod rings;
 mod subject;
 
 use subject::{
-    BlkSubject, ConsoleSubject, NetSubject, PairsSubject, RngSubject, ThreadedBlkSubject,
-    VsockSubject,
+    BalloonSubject, BlkSubject, ConsoleSubject, NetSubject, PairsSubject, RngSubject,
+    ThreadedBlkSubject, VsockSubject,
 };
 
 /// Makes a test of each rule, on every device and transport, PCI with its pin
@@ -38,6 +38,8 @@ macro_rules! every {
             $module::$rule::<VsockSubject, PciRegisters<true>>();
             $module::$rule::<PairsSubject, MmioRegisters>();
             $module::$rule::<PairsSubject, PciRegisters<true>>();
+            $module::$rule::<BalloonSubject, MmioRegisters>();
+            $module::$rule::<BalloonSubject, PciRegisters<true>>();
         }
     )*};
 }

@@ -1,5 +1,6 @@
 //! The devices under test.
 
+mod balloon;
 mod console;
 mod net;
 mod rng;
@@ -15,6 +16,7 @@ use devices::virtio::blk::{Blk, DiskOptions};
 use devices::virtio::testing::{Guest, Registers, Segment, read_only, write_only};
 use vmm_core::event::RequestSender;
 
+pub(crate) use balloon::BalloonSubject;
 pub(crate) use console::ConsoleSubject;
 pub(crate) use net::{NetSubject, PairsSubject};
 pub(crate) use rng::RngSubject;

@@ -1,6 +1,7 @@
 //! Devices of a machine, one file per kind: each makes the device and hands
 //! it to the [`Platform`](super::platform::Platform).
 
+mod balloon;
 mod console;
 mod disk;
 mod legacy;
@@ -8,6 +9,7 @@ mod net;
 mod rng;
 mod vsock;
 
+pub(super) use balloon::balloon;
 pub(super) use console::{Consoles, hvc, serial};
 pub(super) use disk::disks;
 pub(super) use legacy::legacy;

@@ -134,6 +134,11 @@ impl Running {
         self
     }
 
+    /// Whether Kiln itself has printed `text` on stderr so far.
+    pub fn has_said(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.stderr.so_far()).contains(text)
+    }
+
     /// Types `bytes` on the terminal, or writes them to the pipe.
     #[track_caller]
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {

@@ -20,6 +20,6 @@ pub use pci::{PciBus, PciRegisters};
 pub use queue::{DriverQueue, Segment, read_only, write_desc, write_only};
 pub use registers::{MmioRegisters, Registers};
 pub use script::{
-    play_blk, play_console, play_function, play_mmio, play_net, play_net_control, play_rng,
-    play_vsock,
+    play_balloon, play_blk, play_console, play_function, play_mmio, play_net, play_net_control,
+    play_rng, play_vsock,
 };

@@ -10,6 +10,7 @@ use crate::backend::console::TestReader;
 use crate::backend::disk::MemoryDisk;
 use crate::backend::net::SocketNet;
 use crate::backend::vsock::MemoryVsock;
+use crate::virtio::balloon::{Balloon, BalloonOptions};
 use crate::virtio::blk::{Blk, DiskOptions};
 use crate::virtio::console::{Console, Size};
 use crate::virtio::net::{Net, NetOptions};
@@ -145,6 +146,20 @@ pub fn play_vsock(data: &[u8]) {
     });
 }
 
+/// Plays `data` to a balloon with all its queues, among it targets and
+/// questions of the host.
+pub fn play_balloon(data: &[u8]) {
+    let options = BalloonOptions { size: 1 << 20, deflate_on_oom: true, free_page_reporting: true };
+    let device = Balloon::new(options).expect("the host has descriptors");
+    let handle = device.handle();
+    let mut guest = Guest::mmio(device);
+    guest.start(u64::MAX);
+    play(&mut guest, data, |bytes| match bytes.len() {
+        0 => handle.ask_for_stats(),
+        len => handle.set_target(u64::try_from(len).expect("a byte's worth") << 12),
+    });
+}
+
 /// Plays `data` to the registers of a device that no driver has touched.
 pub fn play_mmio(data: &[u8]) {
     match data.split_first() {
@@ -251,7 +266,10 @@ fn play<R: Registers>(guest: &mut Guest<R>, data: &[u8], mut host: impl FnMut(&[
             7 | 8 => {
                 let what = script.byte();
                 match what {
-                    ..0xe0 => guest.regs.notify(u32::from(what % 3)),
+                    ..0xe0 => {
+                        let queue = which(guest, what);
+                        guest.regs.notify(queue);
+                    }
                     _ => reset_queue(guest, what),
                 }
                 guest.turn(TURNS);
@@ -285,9 +303,14 @@ fn access<R: Registers>(guest: &mut Guest<R>, script: &mut Script<'_>) {
     guest.turn(TURNS);
 }
 
+/// Any queue, or one of the first that there is not.
+fn which<R: Registers>(guest: &Guest<R>, number: u8) -> u32 {
+    u32::from(number) % u32::try_from(guest.queues.len()).expect("a few queues").max(3)
+}
+
 /// Resets a queue alone; if `what` is odd, it is set up again.
 fn reset_queue<R: Registers>(guest: &mut Guest<R>, what: u8) {
-    let index = u32::from(what >> 1) % 3;
+    let index = which(guest, what >> 1);
     guest.regs.reset_queue(index);
     let known = usize::try_from(index).ok().and_then(|i| guest.queues.get_mut(i));
     if let Some(queue) = known.filter(|_| what & 1 != 0) {
