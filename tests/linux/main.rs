@@ -16,6 +16,7 @@ mod pci;
 mod report;
 mod rng;
 mod storage;
+mod user_net;
 mod vhost;
 mod vsock;
 

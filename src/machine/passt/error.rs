@@ -45,12 +45,15 @@ pub enum PasstError {
 impl PasstError {
     /// What those last words mean.
     pub(super) fn of_words(said: String) -> Self {
-        if said.contains("routable interface") {
+        // Said as well where only one kind of addresses has a way out.
+        if said.contains("External interface not usable") {
             Self::NoRoute { said }
         } else if said.contains("user namespace") {
             Self::NoNamespace { said }
         } else {
-            Self::Ended { said }
+            let is_usual = |part: &&str| part.starts_with("No external routable interface");
+            let parts: Vec<_> = said.split("; ").filter(|part| !is_usual(part)).collect();
+            Self::Ended { said: parts.join("; ") }
         }
     }
 }

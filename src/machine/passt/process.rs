@@ -76,7 +76,12 @@ fn confirm(passt: &mut Passt, mac: [u8; 6]) -> Result<(), PasstError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let error = match passt.receive_frame() {
-            Ok(_) => return Ok(()),
+            Ok(_) => {
+                // What it said of its start is not why it ends one day.
+                let said = passt.words();
+                log::debug!("passt: {said}");
+                return Ok(());
+            }
             Err(error) if error.kind() != ErrorKind::WouldBlock => error,
             Err(_) if Instant::now() >= deadline => return Err(PasstError::Silent),
             Err(_) => match sys::wait_readable(passt.poll_fd(), deadline) {

@@ -62,6 +62,10 @@ fn what_passt_says_is_told_with_what_it_means() {
     let refused = told("Couldn't create user namespace: No space left on device");
     assert!(refused.contains("max_user_namespaces") && refused.ends_with("left on device"));
     assert_eq!(told("Invalid netmask: 33"), "passt ended at once: Invalid netmask: 33");
+    assert_eq!(
+        told("No external routable interface for IPv6; Invalid netmask: 33"),
+        "passt ended at once: Invalid netmask: 33"
+    );
     assert_eq!(told(""), "passt ended at once");
 }
 

@@ -3,7 +3,7 @@
 
 mod member;
 mod page;
-mod place;
+pub(crate) mod place;
 
 use testing::patiently;
 

@@ -1,3 +1,5 @@
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -7,11 +9,11 @@ use super::page::commands;
 
 /// A host and the network that it is on, each a network namespace, with a
 /// cable between them. Gone when dropped.
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The host, 192.0.2.10, to which the page's commands are given.
-    pub(super) host: String,
+    pub(crate) host: String,
     /// A router, 192.0.2.1, that knows of nothing behind the host.
-    pub(super) router: String,
+    pub(crate) router: String,
 }
 
 impl Place {
@@ -19,7 +21,7 @@ impl Place {
     ///
     /// # Panics
     /// If it may, and yet it fails.
-    pub(super) fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         if !nix::unistd::geteuid().is_root() {
             println!("skipped: only root may make network namespaces");
@@ -43,27 +45,43 @@ impl Place {
     }
 
     /// Does on the host what the page says under `name`.
-    pub(super) fn follow(&self, name: &str) {
+    pub(crate) fn follow(&self, name: &str) {
         self.on_host(&commands(name));
     }
 
+    /// Has programs on the host ask that name server.
+    ///
+    /// # Panics
+    /// If it cannot be written down.
+    pub(crate) fn resolve_by(&self, address: &str) {
+        // What `ip netns exec` shows as /etc/resolv.conf.
+        let folder = self.settings();
+        fs::create_dir_all(&folder).expect("root can make a folder in /etc");
+        fs::write(folder.join("resolv.conf"), format!("nameserver {address}\n"))
+            .expect("the folder can be written to");
+    }
+
+    fn settings(&self) -> PathBuf {
+        Path::new("/etc/netns").join(&self.host)
+    }
+
     /// Runs a script on the host.
-    pub(super) fn on_host(&self, script: &str) -> String {
+    pub(crate) fn on_host(&self, script: &str) -> String {
         inside(&self.host, script)
     }
 
     /// Runs a script on the router.
-    pub(super) fn on_router(&self, script: &str) -> String {
+    pub(crate) fn on_router(&self, script: &str) -> String {
         inside(&self.router, script)
     }
 
     /// Whether the host has an answer from this address.
-    pub(super) fn host_reaches(&self, address: &str) -> bool {
+    pub(crate) fn host_reaches(&self, address: &str) -> bool {
         reaches(&self.host, address)
     }
 
     /// Whether the router has an answer from this address.
-    pub(super) fn router_reaches(&self, address: &str) -> bool {
+    pub(crate) fn router_reaches(&self, address: &str) -> bool {
         reaches(&self.router, address)
     }
 }
@@ -74,6 +92,8 @@ impl Drop for Place {
             // A test that is failing already should not abort.
             let _ = Command::new("ip").args(["netns", "delete", namespace]).status();
         }
+        // Most places have none.
+        let _ = fs::remove_dir_all(self.settings());
     }
 }
 
