@@ -8,8 +8,8 @@
 //! stays in the Unix socket. So a slow reader, at either end, stalls its own
 //! connection and nothing else.
 //!
-//! [`connection`] is the protocol of one connection, without any I/O;
-//! [`hub`] has all connections and their sockets; [`rx`] and [`tx`] move
+//! `connection` is the protocol of one connection, without any I/O;
+//! `hub` has all connections and their sockets; `rx` and `tx` move
 //! packets between them and the queues.
 
 mod backlog;
