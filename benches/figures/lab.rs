@@ -18,6 +18,8 @@ exec $to/figures --in-lab $to "$1"
 
 /// How many labs may be started for one group of figures.
 const LABS: u32 = 3;
+/// How long one may take over guests with networks, which takes about five minutes.
+const LAB_SECONDS: &str = "900";
 /// `lab/run`'s own status.
 const LAB_DIED: i32 = 125;
 
@@ -43,6 +45,10 @@ fn in_lab(stage: &Stage, name: Name) -> Result<Option<Vec<Figure>>> {
     let mut lab = Command::new(Path::new(RESOURCES).join("lab/run"));
     if matches!(name, Name::Boot | Name::Initcalls | Name::NetVirtual) {
         lab.arg("--icount");
+    }
+    if matches!(name, Name::Net | Name::NetVirtual | Name::Vsock | Name::LinuxMemory) {
+        // A lab that hangs as a whole does not notice any time limit inside.
+        lab.args(["--timeout", LAB_SECONDS]);
     }
     lab.args(["--", "/bin/sh", "-c", ENTER]).arg(stage.path()).arg(name.to_string());
     let output = lab.stderr(Stdio::inherit()).output()?;

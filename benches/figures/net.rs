@@ -26,7 +26,7 @@ pub(crate) struct Pace {
 pub(crate) const REAL: Pace = Pace { name: "", rounds: 5, seconds: 2, patience: PATIENCE };
 /// One processor, and time by its instructions, which repeats.
 pub(crate) const VIRTUAL: Pace =
-    Pace { name: " (virtual)", rounds: 2, seconds: 1, patience: Duration::from_secs(15) };
+    Pace { name: " (virtual)", rounds: 2, seconds: 1, patience: Duration::from_secs(6) };
 
 /// How many echoes a round takes the median of.
 const PINGS: u32 = 100;
