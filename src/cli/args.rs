@@ -86,7 +86,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "cid=N,socket=PATH", value_parser = os(VsockConfig::parse))]
     pub vsock: Option<VsockConfig>,
 
-    /// Whether the guest gets random bytes of the host's
+    /// Whether the guest has a device for random bytes of the host's
     #[arg(long, value_name = "on|off", default_value_t = Rng::default())]
     pub rng: Rng,
 

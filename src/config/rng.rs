@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::BadValue;
 
-/// Whether the guest gets random bytes of the host's.
+/// Whether the guest has a device for random bytes of the host's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rng {

@@ -13,6 +13,7 @@ const NO_RDRAND: &str = "quiet clearcpuid=rdrand,rdseed random.trust_cpu=off";
 const SCRIPT: &str = "
     dmesg | sed -n 's/^\\[[^]]*] //
         s/^random: crng init done/event=seeded/p
+        s/^Memory: .*/event=memory/p
         s/^Run .init as init process/event=init/p'
     grep -o -w -e rdrand -e rdseed /proc/cpuinfo | sed 's/^/has=/'
     echo from=$(cat /sys/class/misc/hw_random/rng_current)
@@ -28,7 +29,7 @@ fn a_guest_without_rdrand_is_seeded_before_init_starts() {
             outcome.expect(0, POWERED_OFF);
             let report = Report::of(&outcome);
             assert_eq!(report.all("has"), [""; 0], "{outcome}");
-            assert_eq!(report.all("event"), ["seeded", "init"], "{outcome}");
+            assert_eq!(report.all("event"), ["memory", "seeded", "init"], "{outcome}");
             assert_eq!(report.one("from"), "virtio_rng.0", "{outcome}");
             assert_eq!(report.number("bytes"), 1000, "{outcome}");
         }
@@ -43,6 +44,18 @@ fn a_guest_that_wants_no_entropy_device_has_none() {
         outcome.expect(0, POWERED_OFF);
         let report = Report::of(&outcome);
         assert_eq!((report.one("from"), report.number("bytes")), ("none", 0), "{outcome}");
-        assert_eq!(report.all("event"), ["init"], "{outcome}");
+        assert_eq!(report.all("event"), ["memory", "init"], "{outcome}");
+    });
+}
+
+#[test]
+fn a_guest_that_boots_as_linux_is_seeded_before_it_has_devices() {
+    patiently(|| {
+        let guest = Guest::linux(&kernel("minimal/bzImage.lz4"), SCRIPT).arg("--rng").arg("off");
+        let outcome = guest.append(NO_RDRAND).run();
+        outcome.expect(0, POWERED_OFF);
+        let report = Report::of(&outcome);
+        assert_eq!(report.all("has"), [""; 0], "{outcome}");
+        assert_eq!(report.all("event"), ["seeded", "memory", "init"], "{outcome}");
     });
 }

@@ -49,6 +49,21 @@ fn refused(file: &[u8], memory: u64, contents: &[&[u8]], cmdline: &str) -> Strin
 }
 
 #[test]
+fn a_linux_kernel_gets_another_seed_each_time() {
+    let seeds = [(); 2].map(|()| {
+        let ram = ram(64 * MIB);
+        let (_file, mut kernel) = kernel(&bzimage(&[0x90; 0x210]));
+        load(&ram, &mut kernel, &[], "", RSDP).unwrap();
+        // setup_data: next, type (SETUP_RNG_SEED), length, bytes.
+        let at = u64_at(&ram, layout::ZERO_PAGE + 0x250);
+        assert_eq!((u64_at(&ram, at), u32_at(&ram, at + 8), u32_at(&ram, at + 12)), (0, 9, 32));
+        bytes(&ram, at + 16, 32)
+    });
+    assert_ne!(seeds[0], seeds[1]);
+    assert_ne!(seeds[0][16..], [0; 16]);
+}
+
+#[test]
 fn a_bzimage_gets_its_own_header_and_our_fields() {
     let ram = ram(256 * MIB);
     let (_file, mut kernel) = kernel(&bzimage(&[0x90; 0x210]));

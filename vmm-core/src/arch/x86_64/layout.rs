@@ -5,7 +5,7 @@
 //! 0000_0000  RAM                               0060, 0064  i8042 (reset only)
 //!   0000_0500    GDT                           0070..0072  CMOS clock
 //!   0000_6000    PVH start info, modules       00f4..00f8  isa-debug-exit
-//!   0000_7000    zero page (boot_params)       03f8..0400  serial port COM1
+//!   0000_7000    zero page, then setup_data    03f8..0400  serial port COM1
 //!   0000_9000    page tables (3 or 6 pages)    0600..0602  ACPI sleep registers
 //!   0002_0000    kernel command line           0cf9        reset control
 //!   0009_fc00  end of low memory, EBDA           0cf8..0d00  PCI configuration, around it
@@ -30,6 +30,8 @@ pub const GDT: u64 = 0x500;
 pub const PVH_START_INFO: u64 = 0x6000;
 /// Linux `boot_params`, one page.
 pub const ZERO_PAGE: u64 = 0x7000;
+/// `setup_data` of Linux, one page.
+pub const SETUP_DATA: u64 = 0x8000;
 /// Identity page tables for 64-bit entries: PML4, PDPT and four PDs.
 pub const PAGE_TABLES: u64 = 0x9000;
 /// Multiboot information structure, its memory map and module list.
