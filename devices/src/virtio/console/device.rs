@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use virtio_queue::Queue;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
+use vmm_sys_util::timerfd::TimerFd;
 
 use super::port::Port;
 use super::state::{Live, RX, State, TX};
@@ -52,6 +53,7 @@ impl Console {
             sent: 0,
             wanted: false,
             closing: false,
+            timer: TimerFd::new()?,
         };
         Ok(Self {
             info: DeviceInfo {
@@ -109,7 +111,7 @@ impl VirtioDevice for Console {
     fn start(&mut self, io: DeviceIo) -> Result<(), StartError> {
         let mut state = self.state();
         let [rx, tx] = <[Ring; 2]>::try_from(Ring::all(io)).ok().expect("two queues are declared");
-        state.live = Some(Live { rx, tx });
+        state.live = Some(Live::new(rx, tx));
         // Kicks from before the start may have been drained: look once. This
         // also tells whoever has input that there may be room.
         state.ring(RX);
@@ -123,7 +125,7 @@ impl VirtioDevice for Console {
         let mut state = self.state();
         state.sent = 0;
         let Some(live) = state.live.take() else { return Vec::new() };
-        vec![live.rx.into_queue(), live.tx.into_queue()]
+        live.into_rings().map(Ring::into_queue).into()
     }
 
     fn stop_queue(&mut self, index: usize) -> Option<Queue> {

@@ -1,7 +1,9 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_manager::{EventOps, EventSet, Events, MutEventSubscriber};
 use vmm_sys_util::eventfd::EventFd;
+use vmm_sys_util::timerfd::TimerFd;
 
 use super::Size;
 use super::transmit::{self, Turn};
@@ -12,6 +14,14 @@ use crate::virtio::queue::{Ring, RingError};
 pub(super) const RX: usize = 0;
 /// Queue of output.
 pub(super) const TX: usize = 1;
+/// What the loop calls the timer.
+const TIMER: u32 = 2;
+
+/// How long a new driver is not interrupted for input that was there before
+/// it. Linux (6.12) gives buffers before its console can take what is in them,
+/// and throws away what an interrupt announces until then; without one, it
+/// looks for input when somebody opens the console.
+const HUSH: Duration = Duration::from_secs(2);
 
 /// The half of the console that the event loop drives.
 pub(super) struct State {
@@ -29,15 +39,29 @@ pub(super) struct State {
     pub(super) wanted: bool,
     /// The output is closed once the transmit queue is empty.
     pub(super) closing: bool,
+    /// Ends a [`HUSH`].
+    pub(super) timer: TimerFd,
 }
 
 /// What there is between start and stop.
 pub(super) struct Live {
-    pub(super) rx: Ring,
-    pub(super) tx: Ring,
+    rx: Ring,
+    tx: Ring,
+    /// Whether the driver has had no buffers for input yet.
+    is_new: bool,
+    /// Whether it is not interrupted for input.
+    is_hushed: bool,
 }
 
 impl Live {
+    pub(super) fn new(rx: Ring, tx: Ring) -> Self {
+        Self { rx, tx, is_new: true, is_hushed: false }
+    }
+
+    pub(super) fn into_rings(self) -> [Ring; 2] {
+        [self.rx, self.tx]
+    }
+
     pub(super) fn ring(&mut self, index: usize) -> &mut Ring {
         if index == RX { &mut self.rx } else { &mut self.tx }
     }
@@ -80,6 +104,7 @@ impl State {
     /// How many bytes of input the driver has buffers for: those of the next
     /// chain, for it is enough to know that there are some.
     pub(super) fn room(&mut self) -> usize {
+        self.meet_driver();
         let room = self.live.as_mut().and_then(|live| live.rx.attempt(next_room)).unwrap_or(0);
         self.wanted = room == 0;
         room
@@ -91,13 +116,38 @@ impl State {
         let mut done = 0;
         if let Some(live) = &mut self.live {
             live.rx.attempt(|ring| deliver(ring, bytes, &mut done));
+            if !live.is_hushed {
+                live.rx.attempt(Ring::signal);
+            }
         }
         self.wanted = done < bytes.len();
         done
     }
 
+    /// Begins a [`HUSH`] if this driver has its first buffers just now, and
+    /// input has waited for them.
+    fn meet_driver(&mut self) {
+        let Some(live) = self.live.as_mut().filter(|live| live.is_new) else { return };
+        if live.rx.attempt(|ring| ring.has_more()) == Some(true) {
+            live.is_new = false;
+            live.is_hushed = self.wanted && self.timer.reset(HUSH, None).is_ok();
+        }
+    }
+
+    /// Announces the input of a [`HUSH`]: somebody may have opened the console
+    /// before that was there.
+    fn end_hush(&mut self) {
+        // It is readable, so this does not wait; it clears it.
+        let _ = self.timer.wait();
+        if let Some(live) = &mut self.live {
+            live.is_hushed = false;
+            live.rx.attempt(Ring::signal);
+        }
+    }
+
     /// Calls for input if it is waited for and there is room.
     fn offer_room(&mut self) {
+        self.meet_driver();
         if self.wanted && self.room() > 0 {
             // Fails only when the counter is full, and then it is readable too.
             let _ = self.ready.write(1);
@@ -135,7 +185,7 @@ fn deliver(ring: &mut Ring, bytes: &[u8], done: &mut usize) -> Result<(), RingEr
         ring.add_used(&[(chain.head, len)])?;
         *done += len;
     }
-    ring.signal()
+    Ok(())
 }
 
 impl MutEventSubscriber for State {
@@ -144,9 +194,14 @@ impl MutEventSubscriber for State {
             let events = Events::with_data(doorbell, index, EventSet::IN);
             ops.add(events).expect("a fresh eventfd can be polled");
         }
+        let events = Events::with_data(&self.timer, TIMER, EventSet::IN);
+        ops.add(events).expect("a fresh timer can be polled");
     }
 
     fn process(&mut self, events: Events, _ops: &mut EventOps) {
+        if events.data() == TIMER {
+            return self.end_hush();
+        }
         let queue = usize::try_from(events.data()).expect("a small number");
         // Empty if the event came of an earlier start.
         let _ = self.doorbells[queue].read();
