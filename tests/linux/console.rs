@@ -34,29 +34,35 @@ fn a_shell_on_a_terminal_takes_commands_and_ctrl_c() {
 
 #[test]
 fn the_escape_key_leaves_a_shell() {
-    patiently(|| {
-        let terminal = Terminal::new();
-        let before = terminal.settings();
-        let mut guest = shell().terminal(terminal.same()).spawn();
-        guest.wait_for("# ").write("\x01x");
-        guest.wait().expect(130, "kiln: the run was ended from the terminal");
-        assert!(terminal.settings() == before, "the terminal's settings have changed");
-    });
+    patiently(|| leaves_by_the_escape_key(shell()));
+}
+
+/// What the escape key does to `shell`, a guest with one on its console.
+pub(crate) fn leaves_by_the_escape_key(shell: Guest) {
+    let terminal = Terminal::new();
+    let before = terminal.settings();
+    let mut guest = shell.terminal(terminal.same()).spawn();
+    guest.wait_for("# ").write("\x01x");
+    guest.wait().expect(130, "kiln: the run was ended from the terminal");
+    assert!(terminal.settings() == before, "the terminal's settings have changed");
 }
 
 #[test]
 fn piped_commands_reach_the_shell_even_before_it_is_there() {
-    patiently(|| {
-        let mut guest = shell().stdin_pipe().spawn();
-        // All at once, when not even the kernel is up.
-        guest.write("echo first$((10+1))\necho second$((10+2))\npoweroff -f\n").close_stdin();
-        let outcome = guest.wait();
-        outcome.expect(0, POWERED_OFF);
-        let text = outcome.text();
-        let first = text.find("first11").unwrap_or_else(|| panic!("{outcome}"));
-        let second = text.find("second12").unwrap_or_else(|| panic!("{outcome}"));
-        assert!(first < second);
-    });
+    patiently(|| gets_piped_commands(shell()));
+}
+
+/// What comes of commands that wait for `shell`, a guest with one on its console.
+pub(crate) fn gets_piped_commands(shell: Guest) {
+    let mut guest = shell.stdin_pipe().spawn();
+    // All at once, when not even the kernel is up.
+    guest.write("echo first$((10+1))\necho second$((10+2))\npoweroff -f\n").close_stdin();
+    let outcome = guest.wait();
+    outcome.expect(0, POWERED_OFF);
+    let text = outcome.text();
+    let first = text.find("first11").unwrap_or_else(|| panic!("{outcome}"));
+    let second = text.find("second12").unwrap_or_else(|| panic!("{outcome}"));
+    assert!(first < second);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use testing::{Guest, Signal, TRANSPORTS, Terminal, kernel, patiently, wait_for_write};
 
+use crate::console::{gets_piped_commands, leaves_by_the_escape_key};
 use crate::report::Report;
 use crate::{MINIMAL, POWERED_OFF, RESTARTED};
 
@@ -54,29 +55,14 @@ fn a_shell_on_a_terminal_takes_commands_and_ctrl_c_and_knows_its_size() {
 
 #[test]
 fn the_escape_key_leaves_a_shell() {
-    patiently(|| {
-        let terminal = Terminal::new();
-        let before = terminal.settings();
-        let mut guest = shell().terminal(terminal.same()).spawn();
-        guest.wait_for("# ").write("\x01x");
-        guest.wait().expect(130, "kiln: the run was ended from the terminal");
-        assert!(terminal.settings() == before, "the terminal's settings have changed");
-    });
+    patiently(|| leaves_by_the_escape_key(shell()));
 }
 
 #[test]
 fn piped_commands_reach_the_shell_even_before_it_is_there() {
     patiently(|| {
         for transport in TRANSPORTS {
-            let mut guest = shell().transport(transport).stdin_pipe().spawn();
-            // All at once, when not even the kernel is up.
-            guest.write("echo first$((10+1))\necho second$((10+2))\npoweroff -f\n").close_stdin();
-            let outcome = guest.wait();
-            outcome.expect(0, POWERED_OFF);
-            let text = outcome.text();
-            let first = text.find("first11").unwrap_or_else(|| panic!("{outcome}"));
-            let second = text.find("second12").unwrap_or_else(|| panic!("{outcome}"));
-            assert!(first < second);
+            gets_piped_commands(shell().transport(transport));
         }
     });
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use testing::{Guest, Tap, kernel, patiently, pattern};
 
@@ -63,6 +63,20 @@ fn queues_of_another_size_carry_packets() {
     });
 }
 
+/// A server at `address` that gives `size` bytes of [`pattern`] to the first
+/// connection, and returns what the next one gives it; with its port.
+pub(crate) fn give_and_take(address: &str, size: usize) -> (u16, JoinHandle<Vec<u8>>) {
+    let listener = TcpListener::bind((address, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = thread::spawn(move || {
+        let mut back = Vec::new();
+        listener.accept().unwrap().0.write_all(&pattern(size)).unwrap();
+        listener.accept().unwrap().0.read_to_end(&mut back).unwrap();
+        back
+    });
+    (port, server)
+}
+
 /// Offload features that Kiln has (VIRTIO 1.2 §5.1.3), by bit.
 const OFFLOADS: [(usize, &str); 7] = [
     (0, "CSUM"),
@@ -79,15 +93,7 @@ fn tcp_carries_data_exactly_both_ways_with_all_offloads() {
     patiently(|| {
         const SIZE: usize = 8 << 20;
         let Some(tap) = Tap::new("10.212.2.1/24") else { return };
-        let listener = TcpListener::bind("10.212.2.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        // One connection gives the guest the data, the next one takes it back.
-        let server = thread::spawn(move || {
-            let mut back = Vec::new();
-            listener.accept().unwrap().0.write_all(&pattern(SIZE)).unwrap();
-            listener.accept().unwrap().0.read_to_end(&mut back).unwrap();
-            back
-        });
+        let (port, server) = give_and_take("10.212.2.1", SIZE);
         let script = format!(
             "ip addr add 10.212.2.2/24 dev eth0
         mount -t tmpfs tmpfs /tmp

@@ -1,11 +1,8 @@
 //! Network interfaces whose packets the host's kernel moves.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::thread;
-
 use testing::{Guest, Outcome, Tap, kernel, patiently, pattern};
 
+use crate::net::give_and_take;
 use crate::report::Report;
 use crate::{MINIMAL, POWERED_OFF};
 
@@ -71,15 +68,7 @@ fn tcp_carries_data_exactly_both_ways() {
     patiently(|| {
         const SIZE: usize = 32 << 20;
         let Some(tap) = Tap::new("10.214.3.1/24") else { return };
-        let listener = TcpListener::bind("10.214.3.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        // One connection gives the guest the data, the next one takes it back.
-        let server = thread::spawn(move || {
-            let mut back = Vec::new();
-            listener.accept().unwrap().0.write_all(&pattern(SIZE)).unwrap();
-            listener.accept().unwrap().0.read_to_end(&mut back).unwrap();
-            back
-        });
+        let (port, server) = give_and_take("10.214.3.1", SIZE);
         let script = format!(
             "ip addr add 10.214.3.2/24 dev eth0
             ip link set eth0 up
