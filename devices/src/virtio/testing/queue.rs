@@ -29,8 +29,8 @@ pub fn write_only(addr: u64, len: u32) -> Segment {
 
 /// The driver's side of a virtqueue in guest memory.
 ///
-/// Descriptors are handed out in a circle: a test keeps fewer in flight than
-/// the queue has.
+/// Descriptors are handed out in a circle. A test that adds chains faster than
+/// the device uses them panics: it would overwrite those in flight.
 #[derive(Clone, Debug)]
 pub struct DriverQueue {
     /// Entries.
@@ -44,6 +44,10 @@ pub struct DriverQueue {
     next_desc: u16,
     next_avail: u16,
     next_used: u16,
+    /// The head of the chain in flight that each descriptor belongs to.
+    owners: Vec<Option<u16>>,
+    /// Used entries before this one have given their descriptors back.
+    settled: u16,
 }
 
 impl DriverQueue {
@@ -58,6 +62,8 @@ impl DriverQueue {
             next_desc: 0,
             next_avail: 0,
             next_used: 0,
+            owners: vec![None; size.into()],
+            settled: 0,
         }
     }
 
@@ -66,6 +72,8 @@ impl DriverQueue {
         let zeros = vec![0; 0xc000];
         mem.write_slice(&zeros, GuestAddress(self.desc)).expect("the queue is in RAM");
         (self.next_desc, self.next_avail, self.next_used) = (0, 0, 0);
+        self.owners.fill(None);
+        self.settled = 0;
     }
 
     /// Writes descriptor `index` as given.
@@ -74,7 +82,32 @@ impl DriverQueue {
     }
 
     /// Makes `segments` available as one chain; returns its head.
+    ///
+    /// # Panics
+    /// If one of its descriptors is in flight.
     pub fn add(&mut self, mem: &GuestRam, segments: &[Segment]) -> u16 {
+        self.settle(mem);
+        let head = self.next_desc;
+        for offset in 0..segments.len() {
+            let index = (usize::from(head) + offset) % self.owners.len();
+            let owner = self.owners[index].replace(head);
+            assert_eq!(owner, None, "descriptor {index} is in flight, and the test reuses it");
+        }
+        self.add_anyway(mem, segments)
+    }
+
+    /// Takes the descriptors back of what the device has used.
+    fn settle(&mut self, mem: &GuestRam) {
+        while self.settled != self.used_index(mem) {
+            let (used, _) = self.used_entry(mem, self.settled);
+            let is_used = |owner: &Option<u16>| owner.is_some_and(|head| u32::from(head) == used);
+            self.owners.iter_mut().filter(|owner| is_used(owner)).for_each(|owner| *owner = None);
+            self.settled = self.settled.wrapping_add(1);
+        }
+    }
+
+    /// As [`add`](Self::add), whatever is in flight.
+    pub fn add_anyway(&mut self, mem: &GuestRam, segments: &[Segment]) -> u16 {
         let head = self.next_desc;
         for (i, segment) in segments.iter().enumerate() {
             let index = self.next_desc;
@@ -148,15 +181,22 @@ impl DriverQueue {
 
     /// Takes the next used entry: head and length.
     pub fn used(&mut self, mem: &GuestRam) -> Option<(u32, u32)> {
-        let index: u16 =
-            mem.load(GuestAddress(self.device + 2), Ordering::Acquire).expect("the ring is in RAM");
-        if index == self.next_used {
+        if self.used_index(mem) == self.next_used {
             return None;
         }
-        let slot = self.device + 4 + 8 * u64::from(self.next_used % self.size);
-        let [head, len]: [u32; 2] = mem.read_obj(GuestAddress(slot)).expect("the ring is in RAM");
+        let entry = self.used_entry(mem, self.next_used);
         self.next_used = self.next_used.wrapping_add(1);
-        Some((head, len))
+        Some(entry)
+    }
+
+    fn used_index(&self, mem: &GuestRam) -> u16 {
+        mem.load(GuestAddress(self.device + 2), Ordering::Acquire).expect("the ring is in RAM")
+    }
+
+    fn used_entry(&self, mem: &GuestRam, index: u16) -> (u32, u32) {
+        let slot = self.device + 4 + 8 * u64::from(index % self.size);
+        let [head, len]: [u32; 2] = mem.read_obj(GuestAddress(slot)).expect("the ring is in RAM");
+        (head, len)
     }
 }
 

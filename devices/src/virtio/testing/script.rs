@@ -349,7 +349,7 @@ fn on_queue<R: Registers>(guest: &mut Guest<R>, script: &mut Script<'_>, what: u
         _ => {
             let count = usize::from(script.byte() % 9) + 1;
             let segments: Vec<_> = (0..count).map(|_| script.segment()).collect();
-            queue.add(&mem, &segments);
+            queue.add_anyway(&mem, &segments);
         }
     }
 }
