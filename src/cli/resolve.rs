@@ -70,6 +70,7 @@ impl RunArgs {
             vsock: self.vsock,
             rng: self.rng,
             balloon: self.balloon,
+            shares: Vec::new(),
             transport: self.transport,
             console,
             timeout: self.timeout,

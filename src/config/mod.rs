@@ -17,6 +17,7 @@ mod name;
 mod net;
 mod net_values;
 mod rng;
+mod share;
 mod size;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ pub use name::VmName;
 pub use net::{FdConfig, NetConfig, NetHost, TapConfig, UserConfig};
 pub use net_values::{Descriptors, Mtu, PacketRate, QueuePairs, TapName, VhostMode};
 pub use rng::Rng;
+pub use share::{ShareConfig, ShareTag};
 pub use size::{ByteSize, MemorySize};
 pub use timeout::Timeout;
 pub use transport::Transport;

@@ -13,6 +13,7 @@ use super::kernel::compare_versions;
 use super::*;
 
 mod net;
+mod share;
 mod vsock;
 
 fn reason<T: std::fmt::Debug>(result: Result<T, BadValue>) -> String {
@@ -343,6 +344,7 @@ fn a_machine_is_the_same_after_a_trip_through_a_file() {
         vsock: Some(VsockConfig::parse(OsStr::new("cid=3,socket=s")).unwrap()),
         rng: super::Rng::Off,
         balloon: Some(balloon("size=256M,deflate-on-oom=on,free-page-reporting=off").unwrap()),
+        shares: vec![ShareConfig::parse(OsStr::new("src=dir,ro")).unwrap()],
         transport: Transport::Pci,
         console: Consoles::collect(vec![(Port::Hvc, Console::File("log".into()))]).unwrap(),
         timeout: Some("90s".parse().unwrap()),
@@ -426,6 +428,7 @@ proptest! {
         let _ = NetConfig::parse(&value);
         let _ = Console::parse(&value);
         let _ = BalloonConfig::parse(&value);
+        let _ = ShareConfig::parse(&value);
     }
 
     #[test]

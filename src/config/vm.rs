@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     BadValue, BalloonConfig, Consoles, CpuCount, DiskConfig, DiskId, Forward, MemorySize, NetConfig,
 };
-use super::{NetHost, Port, Rng, TapName, Timeout, Transport, VmName, VsockConfig};
+use super::{
+    NetHost, Port, Rng, ShareConfig, ShareTag, TapName, Timeout, Transport, VmName, VsockConfig,
+};
 
 /// A virtual machine to run. Every part is valid by its type; what concerns
 /// several parts at once is [`VmConfig::check`]'s.
@@ -44,6 +46,9 @@ pub struct VmConfig {
     /// The balloon, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balloon: Option<BalloonConfig>,
+    /// Directories of the host's that the guest can mount.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<ShareConfig>,
     /// How the guest reaches its virtio devices.
     #[serde(default)]
     pub transport: Transport,
@@ -97,6 +102,9 @@ pub enum ConfigError {
     /// The balloon does not fit the machine.
     #[error("--balloon: {0}")]
     Balloon(BadValue),
+    /// Two shares have one tag.
+    #[error("--share: two shares have the tag {0}")]
+    ShareTagTwice(ShareTag),
 }
 
 impl VmConfig {
@@ -114,6 +122,9 @@ impl VmConfig {
         }
         if let Some(balloon) = &self.balloon {
             balloon.check(self.memory).map_err(ConfigError::Balloon)?;
+        }
+        if let Some(tag) = repeated(self.shares.iter().map(|share| &share.tag)) {
+            return Err(ConfigError::ShareTagTwice(tag.clone()));
         }
         self.console.check()
     }
