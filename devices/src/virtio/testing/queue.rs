@@ -86,14 +86,23 @@ impl DriverQueue {
     /// # Panics
     /// If one of its descriptors is in flight.
     pub fn add(&mut self, mem: &GuestRam, segments: &[Segment]) -> u16 {
-        self.settle(mem);
+        assert!(self.has_room(mem, segments.len()), "the test reuses descriptors in flight");
         let head = self.next_desc;
-        for offset in 0..segments.len() {
-            let index = (usize::from(head) + offset) % self.owners.len();
-            let owner = self.owners[index].replace(head);
-            assert_eq!(owner, None, "descriptor {index} is in flight, and the test reuses it");
-        }
+        let owned = self.next(segments.len());
+        owned.for_each(|index| self.owners[index] = Some(head));
         self.add_anyway(mem, segments)
+    }
+
+    /// Whether a chain of `count` descriptors can be added.
+    pub fn has_room(&mut self, mem: &GuestRam, count: usize) -> bool {
+        self.settle(mem);
+        count <= self.owners.len() && self.next(count).all(|index| self.owners[index].is_none())
+    }
+
+    /// The next `count` descriptors.
+    fn next(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
+        let (first, size) = (usize::from(self.next_desc), self.owners.len());
+        (first..first + count).map(move |index| index % size)
     }
 
     /// Takes the descriptors back of what the device has used.
