@@ -6,6 +6,7 @@ use std::panic;
 use std::path::Path;
 use std::process::ExitCode;
 
+use devices::backend::vsock::LocalPorts;
 use kiln::check::Report;
 use kiln::cli::{self, CheckArgs, Command, RunArgs, Usage};
 use kiln::config::{HostLimits, VmConfig};
@@ -75,7 +76,7 @@ fn start(args: RunArgs, prefix: &Prefix) -> Result<(Verdict, Option<String>), Fa
     let VmConfig { kernel, cpus, memory, cmdline, .. } = &config;
     log::info!("booting {} with {memory} of memory, processors: {cpus}", kernel.display());
     log::debug!("kernel command line: {cmdline}");
-    let verdict = kiln::machine::run(&config)?;
+    let verdict = kiln::machine::run(&config, LocalPorts::default())?;
     let hint = kiln::machine::hint(&config, &verdict);
     Ok((verdict, hint))
 }

@@ -59,6 +59,9 @@ impl VsockConfig {
 pub struct GuestCid(u32);
 
 impl GuestCid {
+    /// The first that a guest may have, 3.
+    pub const FIRST: Self = Self(3);
+
     /// The address as a number.
     pub const fn get(self) -> u32 {
         self.0

@@ -30,7 +30,7 @@ pub(super) fn build(
     mut inputs: Inputs,
     signals: Signals,
 ) -> Result<Machine, RunError> {
-    check_counts(config)?;
+    check_counts(config, &inputs)?;
     let system = Arc::new(System::open()?);
     let supported = supported_cpuid(&system)?;
     warn_of_slow_host(&inputs);
@@ -42,7 +42,7 @@ pub(super) fn build(
     attach::legacy(&platform)?;
     let disks = attach::disks(&mut platform, config, inputs.disks)?;
     attach::nets(&mut platform, config, inputs.nets.interfaces)?;
-    attach::vsock(&mut platform, config.vsock.as_ref(), inputs.vsock)?;
+    attach::vsock(&mut platform, inputs.sockets)?;
     attach::rng(&mut platform, config)?;
     if let Some(sink) = inputs.hvc {
         attach::hvc(&mut platform, &mut consoles, sink)?;
@@ -74,12 +74,12 @@ pub(super) fn build(
     Machine::new(parts, config)
 }
 
-fn check_counts(config: &VmConfig) -> Result<(), RunError> {
+fn check_counts(config: &VmConfig, inputs: &Inputs) -> Result<(), RunError> {
     let transport = config.transport;
     let singles = [
         config.rng == Rng::On,
         config.console.hvc.is_some(),
-        config.vsock.is_some(),
+        inputs.sockets.is_some(),
         config.balloon.is_some(),
     ];
     let singles = singles.into_iter().filter(|is_there| *is_there).count();

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use boot::{Initrd, Kernel};
 use devices::backend::console::Sink;
 use devices::backend::disk::{self, DiskImage, Format, OpenOptions};
-use devices::backend::vsock::UnixVsock;
+use devices::backend::vsock::LocalPorts;
 
 use super::RunError;
+use super::attach::Sockets;
 use super::nets::Nets;
 use crate::config::{CacheMode, Console, DiskConfig, DiskFormat, VmConfig};
 
@@ -19,7 +20,7 @@ pub(super) struct Inputs {
     pub initrds: Vec<Initrd>,
     pub disks: Vec<Arc<dyn DiskImage>>,
     pub nets: Nets,
-    pub vsock: Option<UnixVsock>,
+    pub sockets: Option<Sockets>,
     pub serial: Sink,
     pub hvc: Option<Sink>,
 }
@@ -27,7 +28,7 @@ pub(super) struct Inputs {
 impl Inputs {
     /// Opens what `config` names. The consoles' files come last: they are
     /// the only ones that opening changes for good.
-    pub(super) fn open(config: &VmConfig) -> Result<Self, RunError> {
+    pub(super) fn open(config: &VmConfig, ports: LocalPorts) -> Result<Self, RunError> {
         let kernel = Kernel::open(&config.kernel).map_err(RunError::Kernel)?;
         kernel.check_cmdline(&config.cmdline).map_err(RunError::Cmdline)?;
         let initrds = config
@@ -37,11 +38,10 @@ impl Inputs {
             .collect::<Result<_, _>>()?;
         let disks = config.disks.iter().map(open_disk).collect::<Result<_, _>>()?;
         let nets = Nets::open(config)?;
-        let sockets = config.vsock.as_ref().map(|vsock| UnixVsock::bind(&vsock.socket));
-        let vsock = sockets.transpose().map_err(RunError::Vsock)?;
+        let sockets = Sockets::open(config.vsock.as_ref(), ports)?;
         let serial = open_console(config.console.serial())?;
         let hvc = config.console.hvc.as_ref().map(open_console).transpose()?;
-        Ok(Self { kernel, initrds, disks, nets, vsock, serial, hvc })
+        Ok(Self { kernel, initrds, disks, nets, sockets, serial, hvc })
     }
 }
 

@@ -15,4 +15,4 @@ pub(super) use disk::disks;
 pub(super) use legacy::legacy;
 pub(super) use net::nets;
 pub(super) use rng::rng;
-pub(super) use vsock::vsock;
+pub(super) use vsock::{Sockets, vsock};

@@ -1,22 +1,42 @@
-use devices::backend::vsock::UnixVsock;
+use devices::backend::vsock::{LocalPorts, LocalVsock, UnixVsock};
 use devices::virtio::vsock::{MAX_CLIENTS, MAX_CONNECTIONS, Vsock};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::config::VsockConfig;
+use crate::config::{GuestCid, VsockConfig};
 use crate::machine::RunError;
 use crate::machine::error::host;
 use crate::machine::platform::Platform;
 
+/// The host's side of a socket device.
+pub(in crate::machine) struct Sockets {
+    cid: GuestCid,
+    host: LocalVsock<UnixVsock>,
+}
+
+impl Sockets {
+    /// What `config` and `ports` ask for; nothing if they ask for nothing.
+    pub(in crate::machine) fn open(
+        config: Option<&VsockConfig>,
+        ports: LocalPorts,
+    ) -> Result<Option<Self>, RunError> {
+        if config.is_none() && ports.is_empty() {
+            return Ok(None);
+        }
+        let cid = config.map_or(GuestCid::FIRST, |vsock| vsock.cid);
+        let sockets = config.map(|vsock| UnixVsock::bind(&vsock.socket)).transpose();
+        let host = LocalVsock::new(ports, sockets.map_err(RunError::Vsock)?);
+        Ok(Some(Self { cid, host }))
+    }
+}
+
 /// The socket device, if there is to be one.
 pub(in crate::machine) fn vsock(
     platform: &mut Platform,
-    config: Option<&VsockConfig>,
-    opened: Option<UnixVsock>,
+    sockets: Option<Sockets>,
 ) -> Result<(), RunError> {
-    let (Some(config), Some(sockets)) = (config, opened) else { return Ok(()) };
+    let Some(Sockets { cid, host: sockets }) = sockets else { return Ok(()) };
     allow_connections();
-    let device =
-        Vsock::new(config.cid.get(), Box::new(sockets)).map_err(host("make a socket device"))?;
+    let device = Vsock::new(cid.get(), Box::new(sockets)).map_err(host("make a socket device"))?;
     platform.add_virtio(Box::new(device))
 }
 

@@ -70,8 +70,8 @@ impl MemoryHost {
 }
 
 impl VsockBackend for MemoryVsock {
-    fn poll_fd(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
+    fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.bell.as_fd())
     }
 
     fn accept(&mut self) -> io::Result<UnixStream> {

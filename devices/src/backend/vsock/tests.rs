@@ -83,7 +83,7 @@ fn only_the_greeting_is_taken_from_a_client() {
 
 /// Whether a client waits to be accepted.
 fn is_readable(vsock: &UnixVsock) -> bool {
-    let mut fds = [PollFd::new(vsock.poll_fd(), PollFlags::POLLIN)];
+    let mut fds = [PollFd::new(vsock.poll_fd().unwrap(), PollFlags::POLLIN)];
     poll(&mut fds, PollTimeout::ZERO).unwrap() == 1
 }
 

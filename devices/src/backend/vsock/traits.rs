@@ -6,8 +6,8 @@ use std::os::unix::net::UnixStream;
 /// streams it gives.
 pub trait VsockBackend: Send {
     /// Readable while a client waits to be accepted; the same descriptor for
-    /// life.
-    fn poll_fd(&self) -> BorrowedFd<'_>;
+    /// life. None if no client ever comes.
+    fn poll_fd(&self) -> Option<BorrowedFd<'_>>;
     /// The next client, which is to say first which port it wants.
     ///
     /// # Errors

@@ -65,8 +65,8 @@ impl Drop for UnixVsock {
 }
 
 impl VsockBackend for UnixVsock {
-    fn poll_fd(&self) -> BorrowedFd<'_> {
-        self.listener.as_fd()
+    fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.listener.as_fd())
     }
 
     fn accept(&mut self) -> io::Result<UnixStream> {

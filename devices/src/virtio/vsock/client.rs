@@ -59,7 +59,8 @@ impl Hub {
     /// something is closed here.
     fn stop_listening(&mut self, error: &io::Error) {
         log::debug!("virtio-vsock: clients have to wait: {error}");
-        match self.poller.stop_listening(self.backend.poll_fd()) {
+        let Some(listener) = self.backend.poll_fd() else { return };
+        match self.poller.stop_listening(listener) {
             Ok(()) => self.is_listening = false,
             Err(error) => log::debug!("virtio-vsock: clients cannot be made to wait: {error}"),
         }
@@ -67,8 +68,10 @@ impl Hub {
 
     /// Accepts clients again, now that something was closed.
     pub(super) fn listen(&mut self) {
-        if !self.is_listening {
-            self.is_listening = self.poller.listen(self.backend.poll_fd()).is_ok();
+        if !self.is_listening
+            && let Some(listener) = self.backend.poll_fd()
+        {
+            self.is_listening = self.poller.listen(listener).is_ok();
         }
     }
 

@@ -68,7 +68,9 @@ pub(super) enum Work {
 impl Hub {
     pub(super) fn new(cid: u32, backend: Box<dyn VsockBackend>) -> io::Result<Self> {
         let poller = Poller::new()?;
-        poller.listen(backend.poll_fd())?;
+        if let Some(listener) = backend.poll_fd() {
+            poller.listen(listener)?;
+        }
         Ok(Self {
             cid: cid.into(),
             backend,

@@ -1,7 +1,8 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc::Receiver;
 
-use devices::backend::vsock::{MemoryHost, MemoryVsock};
+use devices::backend::vsock::{LocalPorts, LocalVsock, MemoryHost, MemoryVsock};
 use devices::virtio::spec::vsock::{CID_HOST, OP_REQUEST, OP_RESPONSE, OP_RST, OP_RW, TYPE_STREAM};
 use devices::virtio::testing::{Guest, Registers, Segment, read_only, write_only};
 use devices::virtio::vsock::{Header, Vsock};
@@ -11,10 +12,14 @@ use super::{GOOD, Subject, run};
 
 const CID: u32 = 3;
 const HEADER: u32 = 44;
+/// The port of the host that this process serves.
+const PORT: u32 = 77;
 
 /// A socket device, and a client on the host.
 pub(crate) struct VsockSubject {
     host: MemoryHost,
+    /// What the guest connects to in this process.
+    incoming: Receiver<UnixStream>,
     /// Keeps something waiting for the guest.
     poker: Option<UnixStream>,
 }
@@ -42,8 +47,11 @@ impl Subject for VsockSubject {
 
     fn new() -> (Self, Vsock) {
         let (backend, host) = MemoryVsock::new(0).expect("the host has descriptors");
-        let device = Vsock::new(CID, Box::new(backend)).expect("the host has descriptors");
-        (Self { host, poker: None }, device)
+        let mut ports = LocalPorts::default();
+        let incoming = ports.open(PORT, 8);
+        let backend = Box::new(LocalVsock::new(ports, Some(backend)));
+        let device = Vsock::new(CID, backend).expect("the host has descriptors");
+        (Self { host, incoming, poker: None }, device)
     }
 
     fn poke<R: Registers>(&mut self, guest: &mut Guest<R>, queue: u32) {
@@ -73,6 +81,13 @@ impl Subject for VsockSubject {
             let len = client.read(&mut seen).expect("the answer is there");
             assert_eq!(seen[..len], *format!("OK {host}\npong").as_bytes());
         }
+        send(guest, &packet(1002, PORT, OP_REQUEST, 0), b"");
+        receive(guest, 1002, OP_RESPONSE);
+        send(guest, &packet(1002, PORT, OP_RW, 4), b"ping");
+        let mut stream = self.incoming.try_recv().expect("the guest has connected");
+        let mut seen = [0; 4];
+        stream.read_exact(&mut seen).expect("the packet has arrived");
+        assert_eq!(&seen, b"ping");
     }
 }
 

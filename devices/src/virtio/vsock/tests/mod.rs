@@ -3,6 +3,7 @@ mod connection;
 mod credit;
 mod device;
 mod hostile;
+mod local;
 mod many;
 mod model;
 mod stream;
@@ -13,7 +14,7 @@ use std::os::unix::net::UnixStream;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::*;
-use crate::backend::vsock::{MemoryHost, MemoryVsock};
+use crate::backend::vsock::{MemoryHost, MemoryVsock, VsockBackend};
 use crate::virtio::spec::feature;
 use crate::virtio::spec::vsock::*;
 use crate::virtio::testing::*;
@@ -61,6 +62,19 @@ impl Bench {
 
     fn with(features: u64, size: u32) -> Self {
         let (backend, host) = MemoryVsock::new(SERVED).unwrap();
+        Self::start(backend, host, features, size)
+    }
+
+    fn of(backend: impl VsockBackend + 'static, host: MemoryHost) -> Self {
+        Self::start(backend, host, feature::EVENT_IDX, 4096)
+    }
+
+    fn start(
+        backend: impl VsockBackend + 'static,
+        host: MemoryHost,
+        features: u64,
+        size: u32,
+    ) -> Self {
         let mut guest = Guest::mmio(Vsock::new(CID, Box::new(backend)).unwrap());
         guest.start(feature::VERSION_1 | F_STREAM | features);
         Self { guest, host, size, places: std::collections::HashMap::new(), next_place: 0 }
