@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::panic;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use devices::backend::vsock::LocalPorts;
 use kiln::check::Report;
@@ -12,6 +13,7 @@ use kiln::cli::{self, CheckArgs, Command, RunArgs, Usage};
 use kiln::config::{HostLimits, VmConfig};
 use kiln::exit::{Chain, ExitStatus, Verdict};
 use kiln::logging::{self, Prefix};
+use kiln::machine::Phases;
 
 /// Where Linux systems keep their kernels.
 const BOOT: &str = "/boot";
@@ -38,8 +40,9 @@ fn obey() -> ExitStatus {
 
 /// Boots, runs, and says in a line how it ended.
 fn run(args: RunArgs) -> ExitStatus {
+    let phases = Arc::new(Phases::begin());
     let prefix = Prefix::new(args.name.clone());
-    match start(args, &prefix) {
+    match start(args, &prefix, &phases) {
         Ok((verdict, hint)) => {
             logging::say(&prefix, &verdict);
             if let Some(hint) = hint {
@@ -67,7 +70,11 @@ impl<E: Into<Box<dyn Error>>> From<E> for Failure {
     }
 }
 
-fn start(args: RunArgs, prefix: &Prefix) -> Result<(Verdict, Option<String>), Failure> {
+fn start(
+    args: RunArgs,
+    prefix: &Prefix,
+    phases: &Arc<Phases>,
+) -> Result<(Verdict, Option<String>), Failure> {
     logging::start(prefix.clone(), args.log_file.as_deref(), args.verbose)?;
     let config = args
         .resolve(Path::new(BOOT))
@@ -76,7 +83,7 @@ fn start(args: RunArgs, prefix: &Prefix) -> Result<(Verdict, Option<String>), Fa
     let VmConfig { kernel, cpus, memory, cmdline, .. } = &config;
     log::info!("booting {} with {memory} of memory, processors: {cpus}", kernel.display());
     log::debug!("kernel command line: {cmdline}");
-    let verdict = kiln::machine::run(&config, LocalPorts::default())?;
+    let verdict = kiln::machine::run(&config, LocalPorts::default(), phases)?;
     let hint = kiln::machine::hint(&config, &verdict);
     Ok((verdict, hint))
 }

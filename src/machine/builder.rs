@@ -19,6 +19,7 @@ use super::error::host;
 use super::inputs::Inputs;
 use super::lifecycle::{Machine, Parts};
 use super::pci::PciBus;
+use super::phases::Phases;
 use super::platform::{EventLoop, Places, Platform};
 use super::{RunError, attach};
 use crate::config::{Rng, Transport, VmConfig, VmName};
@@ -29,12 +30,13 @@ pub(super) fn build(
     config: &VmConfig,
     mut inputs: Inputs,
     signals: Signals,
+    phases: Arc<Phases>,
 ) -> Result<Machine, RunError> {
     check_counts(config, &inputs)?;
     let system = Arc::new(System::open()?);
     let supported = supported_cpuid(&system)?;
     warn_of_slow_host(&inputs);
-    let mut platform = platform(config, &system)?;
+    let mut platform = platform(config, &system, phases)?;
     if inputs.kernel.kind() == KernelKind::Multiboot {
         platform.vm.create_timer()?;
     }
@@ -113,7 +115,7 @@ fn supported_cpuid(
 }
 
 /// The VM with its memory and interrupt chip, and nothing attached yet.
-fn platform(config: &VmConfig, system: &System) -> Result<Platform, RunError> {
+fn platform(config: &VmConfig, system: &System, phases: Arc<Phases>) -> Result<Platform, RunError> {
     let ram = mem::allocate(&mem::plan(config.memory.bytes())).map_err(RunError::Memory)?;
     let vm = system.create_vm()?;
     let limit = vm.max_vcpus();
@@ -142,6 +144,7 @@ fn platform(config: &VmConfig, system: &System) -> Result<Platform, RunError> {
         requests,
         events,
         places,
+        phases,
     })
 }
 

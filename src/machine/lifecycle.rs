@@ -14,6 +14,7 @@ use super::RunError;
 use super::attach::Consoles;
 use super::halt::{HaltWatch, Look};
 use super::passt::PasstProcess;
+use super::phases::Milestone;
 use super::platform::Platform;
 use super::supervisor::{Happening, Supervisor};
 use super::verdict::{Ending, verdict};
@@ -80,6 +81,7 @@ impl Machine {
     /// ended.
     pub(super) fn run(mut self) -> Result<Verdict, RunError> {
         self.consoles.start()?;
+        self.platform.phases.reach(Milestone::KernelStarted);
         self.control.set(Desired::Running);
         panic_if_asked("main");
         let ending = self.listen(Self::act_on);

@@ -11,6 +11,7 @@ mod lifecycle;
 mod nets;
 mod passt;
 mod pci;
+mod phases;
 mod platform;
 mod supervisor;
 mod taps;
@@ -21,24 +22,32 @@ mod verdict;
 pub use error::RunError;
 pub use hint::hint;
 pub use passt::PasstError;
+pub use phases::{Milestone, Phases};
+
+use std::sync::Arc;
 
 use devices::backend::vsock::LocalPorts;
 
 use crate::config::VmConfig;
 use crate::exit::Verdict;
 
-/// Builds the machine that `config` describes, runs it, and says how it ended.
-/// `ports` are those of the host that this process serves: with any, the
-/// guest has a socket device even if `config` has none.
+/// Builds the machine that `config` describes, runs it, and says how it ended;
+/// `phases` learns how far it got and when. `ports` are those of the host that
+/// this process serves: with any, the guest has a socket device even if
+/// `config` has none.
 ///
 /// To be called once, from the main thread: signals are blocked for the whole
 /// process, and the calling thread becomes the event loop.
 ///
 /// # Errors
 /// [`RunError`] if Kiln or the host cannot run it.
-pub fn run(config: &VmConfig, ports: LocalPorts) -> Result<Verdict, RunError> {
+pub fn run(
+    config: &VmConfig,
+    ports: LocalPorts,
+    phases: &Arc<Phases>,
+) -> Result<Verdict, RunError> {
     // Before any thread starts: they inherit the mask.
     let signals = vmm_core::sys::signal::Signals::block().map_err(error::host("take signals"))?;
     let inputs = inputs::Inputs::open(config, ports)?;
-    builder::build(config, inputs, signals)?.run()
+    builder::build(config, inputs, signals, Arc::clone(phases))?.run()
 }

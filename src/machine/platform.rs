@@ -15,6 +15,7 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use super::RunError;
 use super::error::host;
 use super::pci::PciBus;
+use super::phases::Phases;
 use crate::config::Transport;
 
 /// The event loop: everything on it is shared with other threads.
@@ -30,6 +31,8 @@ pub(super) struct Platform {
     pub events: EventLoop,
     pub doorbells: Arc<dyn Doorbells>,
     pub places: Places,
+    /// What learns how far the run gets.
+    pub phases: Arc<Phases>,
 }
 
 /// Where the guest finds its virtio devices.

@@ -3,6 +3,7 @@ use std::time::Duration;
 use devices::backend::console::ConsoleFacts;
 use vmm_core::event::MachineRequest;
 
+use super::phases::{Milestone, Phases};
 use super::verdict::{Ending, verdict};
 use super::{RunError, hint};
 use crate::config::{Transport, VmConfig};
@@ -84,4 +85,18 @@ fn a_guest_without_a_root_is_told_what_it_had() {
 fn other_endings_need_no_hint() {
     assert_eq!(hint(&config("", 0), &panic("Attempted to kill init!")), None);
     assert_eq!(hint(&config("", 0), &Verdict::PoweredOff), None);
+}
+
+#[test]
+fn a_milestone_counts_when_it_is_first_reached() {
+    let phases = Phases::begin();
+    assert!(!phases.has_reached(Milestone::KernelStarted));
+    phases.reach(Milestone::InitStarted);
+    let first = phases.at(Milestone::InitStarted).unwrap();
+    phases.reach_at(Milestone::InitStarted, std::time::Instant::now() + Duration::from_secs(9));
+    assert_eq!(phases.at(Milestone::InitStarted), Some(first));
+    assert!(phases.has_reached(Milestone::KernelStarted), "it was passed, whenever that was");
+    assert_eq!(phases.at(Milestone::KernelStarted), None);
+    assert!(!phases.has_reached(Milestone::CommandStarted));
+    assert!(phases.elapsed() >= first);
 }
