@@ -9,8 +9,8 @@ use devices::backend::vsock::play_greeting;
 use devices::legacy::testing::play_ports;
 use devices::pci::testing::play_pci;
 use devices::virtio::testing::{
-    play_balloon, play_blk, play_console, play_function, play_mmio, play_net, play_net_control,
-    play_rng, play_vsock,
+    play_balloon, play_blk, play_console, play_files, play_function, play_mmio, play_net,
+    play_net_control, play_rng, play_vsock,
 };
 
 fn replay(target: &str, play: fn(&[u8])) {
@@ -42,6 +42,11 @@ fn network_device_control() {
 #[test]
 fn entropy_device() {
     replay("virtio_rng", play_rng);
+}
+
+#[test]
+fn file_system_device() {
+    replay("virtio_fs", play_files);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::config::{
-    BalloonConfig, Console, CpuCount, DiskConfig, MemorySize, NetConfig, Port, Rng, Timeout,
-    Transport, VmName, VsockConfig,
+    BalloonConfig, Console, CpuCount, DiskConfig, MemorySize, NetConfig, Port, Rng, ShareConfig,
+    Timeout, Transport, VmName, VsockConfig,
 };
 
 /// The command line as typed.
@@ -95,6 +95,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "[size=SIZE][,deflate-on-oom=on|off][,free-page-reporting=on|off]",
         num_args = 0..=1, default_missing_value = "", value_parser = os(BalloonConfig::parse))]
     pub balloon: Option<BalloonConfig>,
+
+    /// Directory of the host's for the guest to mount by TAG (mount -t virtiofs TAG
+    /// /mnt), with ,ro to only read; repeatable; a comma in DIR is doubled
+    #[arg(long = "share", value_name = "TAG=DIR[,ro]", value_parser = os(ShareConfig::parse))]
+    pub shares: Vec<ShareConfig>,
 
     /// How the guest reaches its virtio devices
     #[arg(long, value_name = "pci|mmio", default_value_t = Transport::default())]

@@ -70,7 +70,7 @@ impl RunArgs {
             vsock: self.vsock,
             rng: self.rng,
             balloon: self.balloon,
-            shares: Vec::new(),
+            shares: self.shares,
             transport: self.transport,
             console,
             timeout: self.timeout,

@@ -15,6 +15,13 @@ fn lines_name_the_machine_and_the_level() {
 }
 
 #[test]
+fn what_a_guest_makes_a_library_say_is_a_detail() {
+    let line = |target| Metadata::builder().level(Level::Error).target(target).build();
+    assert!(is_of_guests(&line("fuse_backend_rs::passthrough")));
+    assert!(!is_of_guests(&line("devices::virtio::fs")));
+}
+
+#[test]
 fn a_log_file_is_added_to() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");

@@ -45,6 +45,7 @@ pub(super) fn build(
     let disks = attach::disks(&mut platform, config, inputs.disks)?;
     attach::nets(&mut platform, config, inputs.nets.interfaces)?;
     attach::vsock(&mut platform, inputs.sockets)?;
+    attach::shares(&mut platform, config, inputs.shares)?;
     attach::rng(&mut platform, config)?;
     if let Some(sink) = inputs.hvc {
         attach::hvc(&mut platform, &mut consoles, sink)?;
@@ -85,7 +86,7 @@ fn check_counts(config: &VmConfig, inputs: &Inputs) -> Result<(), RunError> {
         config.balloon.is_some(),
     ];
     let singles = singles.into_iter().filter(|is_there| *is_there).count();
-    let count = config.disks.len() + config.nets.len() + singles;
+    let count = config.disks.len() + config.nets.len() + config.shares.len() + singles;
     let limit = Places::limit(transport);
     if count > limit {
         return Err(RunError::TooManyDevices { count, limit, transport });

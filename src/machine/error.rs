@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use boot::acpi::AcpiError;
 use boot::{CmdlineError, InitrdError, KernelError, LoadError};
 use devices::backend::disk::DiskError;
+use devices::backend::fs::ShareError;
 use devices::backend::net::{TapError, VhostError};
 use devices::backend::vsock::VsockError;
 use devices::pci::{AssignError, NoSlot};
@@ -42,6 +43,9 @@ pub enum RunError {
     /// The socket device's Unix socket cannot be had.
     #[error("--vsock: {0}")]
     Vsock(#[source] VsockError),
+    /// A directory cannot be shared.
+    #[error("--share: {0}")]
+    Share(#[source] ShareError),
     /// The host's kernel cannot move packets.
     #[error("--net: vhost=on: {0}")]
     Vhost(#[source] VhostError),

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use boot::{Initrd, Kernel};
 use devices::backend::console::Sink;
 use devices::backend::disk::{self, DiskImage, Format, OpenOptions};
+use devices::backend::fs::Share;
 use devices::backend::vsock::LocalPorts;
 
 use super::RunError;
 use super::attach::Sockets;
 use super::nets::Nets;
+use super::shares;
 use crate::config::{CacheMode, Console, DiskConfig, DiskFormat, VmConfig};
 
 /// Everything of the host's that a machine uses, opened before KVM is
@@ -20,6 +22,7 @@ pub(super) struct Inputs {
     pub initrds: Vec<Initrd>,
     pub disks: Vec<Arc<dyn DiskImage>>,
     pub nets: Nets,
+    pub shares: Vec<Share>,
     pub sockets: Option<Sockets>,
     pub serial: Sink,
     pub hvc: Option<Sink>,
@@ -37,11 +40,12 @@ impl Inputs {
             .map(|path| Initrd::open(path).map_err(RunError::Initrd))
             .collect::<Result<_, _>>()?;
         let disks = config.disks.iter().map(open_disk).collect::<Result<_, _>>()?;
+        let shares = shares::open(config)?;
         let nets = Nets::open(config)?;
         let sockets = Sockets::open(config.vsock.as_ref(), ports)?;
         let serial = open_console(config.console.serial())?;
         let hvc = config.console.hvc.as_ref().map(open_console).transpose()?;
-        Ok(Self { kernel, initrds, disks, nets, sockets, serial, hvc })
+        Ok(Self { kernel, initrds, disks, nets, shares, sockets, serial, hvc })
     }
 }
 

@@ -13,6 +13,7 @@ mod passt;
 mod pci;
 mod phases;
 mod platform;
+mod shares;
 mod supervisor;
 mod taps;
 #[cfg(test)]

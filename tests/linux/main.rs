@@ -15,6 +15,7 @@ mod networks;
 mod pci;
 mod report;
 mod rng;
+mod shares;
 mod storage;
 mod user_net;
 mod vhost;

@@ -2,5 +2,6 @@
 
 pub mod console;
 pub mod disk;
+pub mod fs;
 pub mod net;
 pub mod vsock;

@@ -11,6 +11,9 @@ pub const ID_BALLOON: u32 = 5;
 /// Socket device id (§5.10).
 pub const ID_VSOCK: u32 = 19;
 
+/// File system device id (§5.11).
+pub const ID_FS: u32 = 26;
+
 /// Console device id (§5.3).
 pub const ID_CONSOLE: u32 = 3;
 

@@ -11,7 +11,7 @@ mod rings;
 mod subject;
 
 use subject::{
-    BalloonSubject, BlkSubject, ConsoleSubject, NetSubject, PairsSubject, RngSubject,
+    BalloonSubject, BlkSubject, ConsoleSubject, FsSubject, NetSubject, PairsSubject, RngSubject,
     ThreadedBlkSubject, VsockSubject,
 };
 
@@ -38,6 +38,8 @@ macro_rules! every {
             $module::$rule::<VsockSubject, PciRegisters<true>>();
             $module::$rule::<PairsSubject, MmioRegisters>();
             $module::$rule::<PairsSubject, PciRegisters<true>>();
+            $module::$rule::<FsSubject<false>, MmioRegisters>();
+            $module::$rule::<FsSubject<true>, PciRegisters<true>>();
             $module::$rule::<BalloonSubject, MmioRegisters>();
             $module::$rule::<BalloonSubject, PciRegisters<true>>();
         }

@@ -91,7 +91,7 @@ const OFFENCES: &[Offence] = &[
         q.add_indirect(mem, TABLE, &[inner]);
     }),
     ("a chain longer than any queue", |mem, q| {
-        q.add_indirect(mem, TABLE, &vec![write_only(TABLE, 1); 300]);
+        q.add_indirect(mem, TABLE, &vec![write_only(TABLE, 1); 1100]);
     }),
 ];
 

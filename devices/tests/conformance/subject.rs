@@ -2,6 +2,7 @@
 
 mod balloon;
 mod console;
+mod fs;
 mod net;
 mod rng;
 mod vsock;
@@ -18,6 +19,7 @@ use vmm_core::event::RequestSender;
 
 pub(crate) use balloon::BalloonSubject;
 pub(crate) use console::ConsoleSubject;
+pub(crate) use fs::FsSubject;
 pub(crate) use net::{NetSubject, PairsSubject};
 pub(crate) use rng::RngSubject;
 pub(crate) use vsock::VsockSubject;

@@ -7,6 +7,7 @@ mod disk;
 mod legacy;
 mod net;
 mod rng;
+mod share;
 mod vsock;
 
 pub(super) use balloon::balloon;
@@ -15,4 +16,5 @@ pub(super) use disk::disks;
 pub(super) use legacy::legacy;
 pub(super) use net::nets;
 pub(super) use rng::rng;
+pub(super) use share::shares;
 pub(super) use vsock::{Sockets, vsock};

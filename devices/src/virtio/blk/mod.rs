@@ -15,7 +15,7 @@ mod flight;
 mod lane;
 #[cfg(any(test, feature = "testing"))]
 mod looped;
-mod pace;
+pub(in crate::virtio) mod pace;
 mod plan;
 mod request;
 #[cfg(test)]

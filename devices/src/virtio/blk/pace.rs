@@ -16,7 +16,7 @@ const LOOKS: usize = 8;
 /// that is in vain, as on a host whose processors have other things to do; an
 /// idle queue costs nothing.
 #[derive(Default)]
-pub(super) struct Pace {
+pub(in crate::virtio) struct Pace {
     /// Whether the last sleep was short.
     is_brisk: bool,
     backoff: Backoff,
@@ -25,7 +25,7 @@ pub(super) struct Pace {
 impl Pace {
     /// Looks for more by `found`, if that seems worthwhile; returns whether it
     /// came.
-    pub(super) fn linger(&mut self, found: impl FnMut() -> bool) -> bool {
+    pub(in crate::virtio) fn linger(&mut self, found: impl FnMut() -> bool) -> bool {
         if !self.is_brisk || !self.backoff.tries() {
             return false;
         }
@@ -39,7 +39,7 @@ impl Pace {
     }
 
     /// Notes for how long the thread slept.
-    pub(super) fn slept(&mut self, time: Duration) {
+    pub(in crate::virtio) fn slept(&mut self, time: Duration) {
         self.is_brisk = time < LONGEST;
     }
 }

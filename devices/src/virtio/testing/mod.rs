@@ -4,6 +4,7 @@
 //! Methods panic where a test has made a mistake.
 
 mod doorbells;
+mod files;
 mod guest;
 mod line;
 mod messages;
@@ -13,6 +14,7 @@ mod registers;
 mod script;
 
 pub use doorbells::TestDoorbells;
+pub use files::play_files;
 pub use guest::{Guest, RAM, SharedLoop, Wiring, ram};
 pub use line::TestLine;
 pub use messages::TestMessages;

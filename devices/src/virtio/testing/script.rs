@@ -20,7 +20,7 @@ use crate::virtio::transport::RingPart;
 use crate::virtio::vsock::Vsock;
 
 /// Where scripts put requests and indirect tables.
-const MEMORY: u64 = 0x10_0000;
+pub(super) const MEMORY: u64 = 0x10_0000;
 
 /// Turns of the loop after each kick. A request that writes into its own
 /// ring can keep a device busy for as long as the guest likes.
@@ -196,7 +196,7 @@ fn network(backend: SocketNet) -> Net {
 }
 
 /// Bytes to take numbers from; zeros when they are used up.
-struct Script<'d>(&'d [u8]);
+pub(super) struct Script<'d>(pub(super) &'d [u8]);
 
 impl Script<'_> {
     fn take<const N: usize>(&mut self) -> [u8; N] {
@@ -207,7 +207,7 @@ impl Script<'_> {
         bytes
     }
 
-    fn byte(&mut self) -> u8 {
+    pub(super) fn byte(&mut self) -> u8 {
         self.take::<1>()[0]
     }
 
@@ -215,7 +215,7 @@ impl Script<'_> {
         u16::from_le_bytes(self.take())
     }
 
-    fn bytes(&mut self) -> Vec<u8> {
+    pub(super) fn bytes(&mut self) -> Vec<u8> {
         let len = usize::from(self.byte()).min(self.0.len());
         let (bytes, rest) = self.0.split_at(len);
         self.0 = rest;
@@ -245,7 +245,7 @@ impl Script<'_> {
     }
 }
 
-fn play<R: Registers>(guest: &mut Guest<R>, data: &[u8], mut host: impl FnMut(&[u8])) {
+pub(super) fn play<R: Registers>(guest: &mut Guest<R>, data: &[u8], mut host: impl FnMut(&[u8])) {
     let mut script = Script(data);
     while !script.0.is_empty() {
         match script.byte() % 12 {

@@ -1,0 +1,43 @@
+use devices::backend::fs::{Limits, Share, ShareOptions};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::RunError;
+use crate::config::VmConfig;
+
+/// Descriptors that are left for the rest of a machine.
+const OTHERS: u64 = 4096;
+/// The most that guests may hold: what a host has for all of its processes is
+/// often not much more.
+const MOST: u64 = 512 << 10;
+
+/// The directories that guests mount.
+pub(super) fn open(config: &VmConfig) -> Result<Vec<Share>, RunError> {
+    let Ok(count @ 1..) = u64::try_from(config.shares.len()) else { return Ok(Vec::new()) };
+    let limits = limits(allow_descriptors(), count);
+    let open = |share: &crate::config::ShareConfig| {
+        let options = ShareOptions { read_only: share.read_only, limits };
+        Share::open(&share.path, options).map_err(RunError::Share)
+    };
+    config.shares.iter().map(open).collect()
+}
+
+/// Lets this process have as many descriptors as it may; returns how many.
+fn allow_descriptors() -> u64 {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        Ok(hard)
+    });
+    raised.unwrap_or_else(|error| {
+        log::debug!("the limit of descriptors stays as it is: {error}");
+        1024
+    })
+}
+
+/// What a guest may hold of each of `count` shares: a descriptor for each
+/// inode, and for each open file one more.
+pub(super) fn limits(descriptors: u64, count: u64) -> Limits {
+    let all = descriptors.saturating_sub(OTHERS.min(descriptors / 2)).min(MOST) / count;
+    let handles = usize::try_from(all / 4).unwrap_or(usize::MAX);
+    let inodes = usize::try_from(all - all / 4).unwrap_or(usize::MAX);
+    Limits { inodes, handles }
+}
