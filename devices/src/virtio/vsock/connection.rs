@@ -176,7 +176,7 @@ impl Connection {
     /// lost because it takes no more.
     pub(super) fn forward(&mut self, len: u32) {
         self.from_guest.forward(len);
-        self.owed.credit |= self.from_guest.is_news();
+        self.owed.credit |= self.from_guest.is_news(self.to_guest.buf_alloc());
     }
 
     /// The host's end is done with what `flags` say.

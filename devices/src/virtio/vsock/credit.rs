@@ -20,6 +20,11 @@ impl ToGuest {
         self.buf_alloc.saturating_sub(self.sent.wrapping_sub(self.fwd_cnt))
     }
 
+    /// What the guest says its own buffer holds.
+    pub(super) fn buf_alloc(&self) -> u32 {
+        self.buf_alloc
+    }
+
     /// `len` bytes are sent, at most [`ToGuest::free`].
     pub(super) fn send(&mut self, len: u32) {
         debug_assert!(len <= self.free());
@@ -60,9 +65,11 @@ impl FromGuest {
     }
 
     /// Whether the guest should be told, or it may run out of credit: it
-    /// thinks that half of the room is taken.
-    pub(super) fn is_news(&self) -> bool {
-        self.forwarded.wrapping_sub(self.told) >= self.buf_alloc / 2
+    /// thinks that half of the room is taken. Linux (6.12.117) sends no more
+    /// ahead than its `own` buffer holds, either.
+    pub(super) fn is_news(&self, own: u32) -> bool {
+        let half = self.buf_alloc.min(own) / 2;
+        self.forwarded.wrapping_sub(self.told) >= half.max(1)
     }
 
     /// `buf_alloc` and `fwd_cnt` for a packet that is about to be sent.

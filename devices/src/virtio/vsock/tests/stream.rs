@@ -85,6 +85,18 @@ fn the_guest_is_sent_no_more_than_its_credit() {
 }
 
 #[test]
+fn a_guest_that_sends_no_more_than_its_own_buffer_holds_hears_of_room() {
+    let mut bench = Bench::new();
+    let (mut ports, server) = bench.open(1, 1);
+    ports.credit.0 = 8000;
+    for _ in 0..100 {
+        bench.send(ports, OP_RW, &pattern(8000));
+        assert!(read_some(&server) == pattern(8000));
+        assert_eq!(bench.only().op(), OP_CREDIT_UPDATE);
+    }
+}
+
+#[test]
 fn a_slow_program_of_the_host_stalls_its_own_connection() {
     let mut bench = Bench::new();
     let (slow, slow_server) = bench.open(1, 1);
