@@ -212,6 +212,25 @@ impl Vcpu {
         Ok(refused)
     }
 
+    /// Where 64-bit system calls go: `IA32_LSTAR` (Intel SDM 4 §2.1), if KVM
+    /// says.
+    pub fn lstar(&self) -> Option<u64> {
+        const IA32_LSTAR: u32 = 0xc000_0082;
+        let entry = kvm_msr_entry { index: IA32_LSTAR, ..Default::default() };
+        let mut msrs = Msrs::from_entries(&[entry]).expect("one register fits");
+        let count = self.fd.get_msrs(&mut msrs).ok()?;
+        (count == 1).then(|| msrs.as_slice()[0].data)
+    }
+
+    /// Whether it has halted.
+    ///
+    /// # Errors
+    /// If KVM refuses.
+    pub fn is_halted(&self) -> Result<bool, VcpuError> {
+        let state = self.checked("give its state", self.fd.get_mp_state())?.mp_state;
+        Ok(state == KVM_MP_STATE_HALTED)
+    }
+
     /// The frequency of its time stamp counter in kHz, if KVM says.
     pub fn tsc_khz(&self) -> Option<u32> {
         self.fd.get_tsc_khz().ok().filter(|khz| *khz > 0)

@@ -1,6 +1,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::exits::ExitCounters;
+use super::snapshot::Exposure;
 use super::{Control, Desired};
 use crate::bus::Bus;
 use crate::event::{MachineRequest, RequestSender, panic_if_asked};
@@ -29,6 +31,10 @@ pub(super) struct Signals {
     pub probe: AtomicBool,
     /// What it found.
     pub halted: AtomicBool,
+    /// How often it left the guest.
+    pub exits: ExitCounters,
+    /// Where it was when that was last asked.
+    pub exposure: Exposure,
 }
 
 /// Runs the guest on `vcpu` until the machine stops.
@@ -46,7 +52,9 @@ pub(super) fn run(
     }
     panic_if_asked(&format!("vcpu{}", vcpu.id()));
     loop {
-        match vcpu.run()? {
+        let exit = vcpu.run()?;
+        signals.exits.count(&exit);
+        match exit {
             Exit::PortOut { port, size, data } => {
                 for element in data.chunks(size) {
                     context.ports.write(u64::from(port), element);
@@ -65,6 +73,7 @@ pub(super) fn run(
             }
             Exit::Interrupted => {
                 signals.immediate_exit.set(false);
+                signals.exposure.answer(vcpu)?;
                 if signals.probe.swap(false, Ordering::AcqRel) {
                     signals.halted.store(vcpu.is_halted_for_good()?, Ordering::Release);
                 }

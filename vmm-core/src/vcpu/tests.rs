@@ -175,3 +175,35 @@ fn halting_with_interrupts_enabled_is_not_for_good() {
     }
     thread.stop().unwrap();
 }
+
+#[test]
+fn a_snapshot_shows_where_a_running_vcpu_is() {
+    let (_vm, vcpu, context) = machine(&[0xeb, 0xfe]); // jmp .
+    let thread = VcpuThread::spawn(vcpu, context.clone()).unwrap();
+    thread.ask_snapshot();
+    assert!(thread.snapshot(Instant::now()).is_none(), "it has not begun");
+    context.control.set(Desired::Running);
+    for _ in 0..100 {
+        thread.ask_snapshot();
+        let snapshot = thread.snapshot(Instant::now() + Duration::from_secs(60)).unwrap();
+        assert_eq!((snapshot.regs.rip, snapshot.halted), (CODE, false));
+    }
+    thread.stop().unwrap();
+}
+
+#[test]
+fn exits_are_counted_by_reason() {
+    // out 0x80, al; out 0x80, al; in al, 0x80; ud2
+    let code = [0xe6, 0x80, 0xe6, 0x80, 0xe4, 0x80, 0x0f, 0x0b];
+    let (_vm, vcpu, context) = machine(&code);
+    let thread = VcpuThread::spawn(vcpu, context.clone()).unwrap();
+    let before = thread.exits();
+    assert_eq!(before, ExitCounts::default());
+    context.control.set(Desired::Running);
+    await_request(&context.requests);
+    let counts = thread.exits().since(&before);
+    let of = |kind| counts.by_kind().find(|(k, _)| *k == kind).unwrap().1;
+    assert_eq!((of(ExitKind::PortOut), of(ExitKind::PortIn), of(ExitKind::Other)), (2, 1, 1));
+    assert_eq!((of(ExitKind::MmioRead), of(ExitKind::MmioWrite)), (0, 0));
+    thread.stop().unwrap();
+}

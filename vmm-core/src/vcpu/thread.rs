@@ -1,10 +1,12 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::exits::{ExitCounters, ExitCounts};
 use super::run::{Signals, run};
-use super::{Desired, RunContext};
+use super::snapshot::Exposure;
+use super::{Desired, RunContext, Snapshot};
 use crate::event::{MachineRequest, Worker, WorkerPanic, WorkerSpec};
 use crate::kvm::{Vcpu, VcpuError};
 use crate::sys::ThreadClock;
@@ -49,6 +51,8 @@ impl VcpuThread {
             clock: OnceLock::new(),
             probe: AtomicBool::new(false),
             halted: AtomicBool::new(false),
+            exits: ExitCounters::default(),
+            exposure: Exposure::default(),
         });
         let (control, leave) = (Arc::clone(&context.control), Arc::clone(&signals));
         let spec = WorkerSpec {
@@ -97,6 +101,24 @@ impl VcpuThread {
     /// `None` before it begins.
     pub fn cpu_time(&self) -> Option<Duration> {
         self.signals.clock.get().and_then(|clock| clock.now())
+    }
+
+    /// How often it has left the guest for Kiln.
+    pub fn exits(&self) -> ExitCounts {
+        self.signals.exits.read()
+    }
+
+    /// Asks where the vCPU is; [`VcpuThread::snapshot`] gives the answer. It
+    /// leaves the guest for that, for microseconds.
+    pub fn ask_snapshot(&self) {
+        self.signals.exposure.ask();
+        self.kick();
+    }
+
+    /// The snapshot that was asked for; `None` if there is none by `deadline`,
+    /// as when the vCPU is held up outside of the guest.
+    pub fn snapshot(&self, deadline: Instant) -> Option<Snapshot> {
+        self.signals.exposure.wait(deadline)
     }
 
     /// Stops the machine's vCPUs and joins this one's thread.
