@@ -14,7 +14,9 @@ pub enum ExitStatus {
     Success,
     /// 2: the command line is wrong.
     Usage,
-    /// 124: the `--timeout` passed.
+    /// 123: what the console showed, or did not show, makes the run a failure.
+    Refused,
+    /// 124: the `--timeout` or the `--boot-timeout` passed.
     TimedOut,
     /// 125: kiln or the host could not run the guest.
     Failed,
@@ -34,6 +36,7 @@ impl ExitStatus {
         match self {
             Self::Success => 0,
             Self::Usage => 2,
+            Self::Refused => 123,
             Self::TimedOut => 124,
             Self::Failed => 125,
             Self::Panicked => 126,
@@ -63,10 +66,27 @@ pub enum Verdict {
     DebugExit(u8),
     /// The time given with `--timeout` passed.
     TimedOut(Duration),
+    /// The time given with `--boot-timeout` passed without a sign of the
+    /// guest's first process.
+    BootTimedOut(Duration),
+    /// A line of the console matched a pattern, which ended the run.
+    Matched(Matched),
+    /// The guest ended itself as the verdict within says, but no line of the
+    /// console matched a `--succeed-on`.
+    Unmatched(Box<Verdict>),
+    /// The guest ended itself as the verdict within says, but its kernel had
+    /// warned, and `--fail-on-warning` was given.
+    Warned {
+        /// How it ended.
+        ending: Box<Verdict>,
+        /// The kernel's first line of that kind.
+        line: String,
+    },
     /// The guest kernel panicked.
     Panicked {
-        /// The kernel's own line, from "Kernel panic" on.
-        line: String,
+        /// The kernel's own line, from "Kernel panic" on; `None` if the
+        /// console did not show it and only the panic device told.
+        line: Option<String>,
     },
     /// The guest died without a word.
     Died {
@@ -84,13 +104,53 @@ pub enum Verdict {
     Signal(u8),
 }
 
+/// A line of the console and the pattern that it matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Matched {
+    /// Whether that fails the run, or is its success.
+    pub fails: bool,
+    /// The regular expression as written.
+    pub pattern: String,
+    /// The line, or its beginning.
+    pub line: String,
+}
+
+impl Matched {
+    /// The option that the pattern was given with.
+    pub fn option(&self) -> &'static str {
+        if self.fails { "--fail-on" } else { "--succeed-on" }
+    }
+}
+
 impl Verdict {
+    /// A word for it that programs can rely on.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::PoweredOff => "powered-off",
+            Self::Restarted => "restarted",
+            Self::Halted => "halted",
+            Self::DebugExit(_) => "debug-exit",
+            Self::TimedOut(_) => "timed-out",
+            Self::BootTimedOut(_) => "boot-timed-out",
+            Self::Matched(Matched { fails: true, .. }) => "failed-on",
+            Self::Matched(Matched { fails: false, .. }) => "succeeded-on",
+            Self::Unmatched(_) => "not-succeeded-on",
+            Self::Warned { .. } => "warned",
+            Self::Panicked { .. } => "panicked",
+            Self::Died { .. } => "died",
+            Self::Quit => "quit",
+            Self::Signal(_) => "signal",
+        }
+    }
+
     /// The exit status that tells it.
     pub fn status(&self) -> ExitStatus {
         match self {
             Self::PoweredOff | Self::Restarted | Self::Halted => ExitStatus::Success,
             Self::DebugExit(value) => ExitStatus::Guest(*value),
-            Self::TimedOut(_) => ExitStatus::TimedOut,
+            Self::TimedOut(_) | Self::BootTimedOut(_) => ExitStatus::TimedOut,
+            Self::Matched(Matched { fails: false, .. }) => ExitStatus::Success,
+            Self::Matched(_) | Self::Unmatched(_) | Self::Warned { .. } => ExitStatus::Refused,
             Self::Panicked { .. } => ExitStatus::Panicked,
             Self::Died { .. } => ExitStatus::Died,
             Self::Quit => ExitStatus::Signal(SIGINT),
@@ -109,7 +169,25 @@ impl fmt::Display for Verdict {
             Self::TimedOut(after) => {
                 write!(f, "the run timed out after {}", humantime::format_duration(*after))
             }
-            Self::Panicked { line } => write!(f, "the guest kernel died: {line}"),
+            Self::BootTimedOut(after) => {
+                let after = humantime::format_duration(*after);
+                write!(f, "the boot timed out: no sign of a first process after {after}")
+            }
+            Self::Matched(matched) => {
+                let Matched { fails, pattern, line } = matched;
+                let what = if *fails { "failed" } else { "succeeded" };
+                write!(f, "the run {what}, as {} {pattern} says: {line}", matched.option())
+            }
+            Self::Unmatched(ending) => {
+                write!(f, "{ending}, but the console never showed what --succeed-on waits for")
+            }
+            Self::Warned { ending, line } => {
+                write!(f, "{ending}, but its kernel had warned (--fail-on-warning): {line}")
+            }
+            Self::Panicked { line: Some(line) } => write!(f, "the guest kernel died: {line}"),
+            Self::Panicked { line: None } => {
+                f.write_str("the guest kernel died: it told the panic device, and no console why")
+            }
             Self::Died { cause, cpu, rip } => {
                 write!(f, "the guest died without a word on processor {cpu}, ")?;
                 match rip {

@@ -8,3 +8,5 @@ pub mod config;
 pub mod exit;
 pub mod logging;
 pub mod machine;
+pub mod report;
+pub mod symbols;

@@ -14,6 +14,7 @@ use kiln::config::{HostLimits, VmConfig};
 use kiln::exit::{Chain, ExitStatus, Verdict};
 use kiln::logging::{self, Prefix};
 use kiln::machine::Phases;
+use kiln::report::RunReport;
 
 /// Where Linux systems keep their kernels.
 const BOOT: &str = "/boot";
@@ -38,21 +39,25 @@ fn obey() -> ExitStatus {
     }
 }
 
-/// Boots, runs, and says in a line how it ended.
+/// Boots, runs, says in a line how it ended, and writes the reports of that.
 fn run(args: RunArgs) -> ExitStatus {
     let phases = Arc::new(Phases::begin());
     let prefix = Prefix::new(args.name.clone());
-    match start(args, &prefix, &phases) {
-        Ok((verdict, hint)) => {
-            logging::say(&prefix, &verdict);
-            if let Some(hint) = hint {
-                logging::say(&prefix, format_args!("hint: {hint}"));
-            }
-            verdict.status()
-        }
-        Err(Failure { status, error }) => {
-            logging::say(&prefix, Chain(error.as_ref()));
-            status
+    let mut report = RunReport::begin(&args.verdict.clone().into());
+    let (status, sentence) = match start(args, &prefix, &phases, &mut report) {
+        Ok(verdict) => (verdict.status(), verdict.to_string()),
+        Err(Failure { status, error }) => (status, Chain(error.as_ref()).to_string()),
+    };
+    logging::say(&prefix, &sentence);
+    if let Some(hint) = report.hint() {
+        logging::say(&prefix, format_args!("hint: {hint}"));
+    }
+    match report.end(status, &sentence, &phases) {
+        Ok(()) => status,
+        Err(error) => {
+            logging::say(&prefix, Chain(&error));
+            // Whoever waits for the report must not take its absence for a success.
+            if status.code() == ExitStatus::Success.code() { ExitStatus::Failed } else { status }
         }
     }
 }
@@ -74,18 +79,21 @@ fn start(
     args: RunArgs,
     prefix: &Prefix,
     phases: &Arc<Phases>,
-) -> Result<(Verdict, Option<String>), Failure> {
+    report: &mut RunReport,
+) -> Result<Verdict, Failure> {
+    report.check()?;
     logging::start(prefix.clone(), args.log_file.as_deref(), args.verbose)?;
     let config = args
         .resolve(Path::new(BOOT))
         .map_err(|error| Failure { status: error.status(), error: error.into() })?;
+    report.describe(&config);
     HostLimits::read()?.admit(config.memory)?;
     let VmConfig { kernel, cpus, memory, cmdline, .. } = &config;
     log::info!("booting {} with {memory} of memory, processors: {cpus}", kernel.display());
     log::debug!("kernel command line: {cmdline}");
-    let verdict = kiln::machine::run(&config, LocalPorts::default(), phases)?;
-    let hint = kiln::machine::hint(&config, &verdict);
-    Ok((verdict, hint))
+    let outcome = kiln::machine::run(&config, LocalPorts::default(), phases)?;
+    report.observe(&outcome, kiln::machine::hint(&config, &outcome.verdict));
+    Ok(outcome.verdict)
 }
 
 /// Prints what clap has to say: answers to stdout, errors to stderr.

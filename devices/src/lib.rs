@@ -4,4 +4,5 @@
 pub mod backend;
 pub mod legacy;
 pub mod pci;
+pub mod pvpanic;
 pub mod virtio;

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand};
 
+use super::VerdictArgs;
 use crate::config::{
-    BalloonConfig, Console, CpuCount, DiskConfig, MemorySize, NetConfig, Port, Rng, ShareConfig,
-    Timeout, Transport, VmName, VsockConfig,
+    BalloonConfig, Console, CpuCount, DiskConfig, MemorySize, NetConfig, Port, PvPanic, Rng,
+    ShareConfig, Timeout, Transport, VmName, VsockConfig,
 };
 
 /// The command line as typed.
@@ -118,6 +119,14 @@ pub struct RunArgs {
     /// End the run after this time, as 30s or 5m, with status 124
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub timeout: Option<Timeout>,
+
+    /// What else the run is judged by.
+    #[command(flatten)]
+    pub verdict: VerdictArgs,
+
+    /// Whether and where the guest can say that its kernel panics
+    #[arg(long, value_name = "isa|pci|off", default_value_t = PvPanic::default())]
+    pub pvpanic: PvPanic,
 
     /// Log here instead of to stderr
     #[arg(long, value_name = "PATH")]

@@ -5,7 +5,9 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod verdict_args;
 
 pub use args::{Args, CheckArgs, Command, RunArgs};
 pub use resolve::ArgsError;
 pub use usage::{Usage, parse};
+pub use verdict_args::VerdictArgs;

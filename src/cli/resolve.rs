@@ -74,6 +74,8 @@ impl RunArgs {
             transport: self.transport,
             console,
             timeout: self.timeout,
+            verdict: self.verdict.into(),
+            pvpanic: self.pvpanic,
         };
         config.check()?;
         Ok(config)

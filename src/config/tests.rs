@@ -348,6 +348,17 @@ fn a_machine_is_the_same_after_a_trip_through_a_file() {
         transport: Transport::Pci,
         console: Consoles::collect(vec![(Port::Hvc, Console::File("log".into()))]).unwrap(),
         timeout: Some("90s".parse().unwrap()),
+        verdict: VerdictConfig {
+            boot_timeout: Some("5s".parse().unwrap()),
+            fail_on: vec!["BUG|Oops".parse().unwrap()],
+            succeed_on: vec!["^ok$".parse().unwrap()],
+            fail_on_warning: true,
+            quiet_after: Some("10s".parse().unwrap()),
+            vmlinux: Some("vmlinux".into()),
+            report: Some("r.json".into()),
+            junit: Some("r.xml".into()),
+        },
+        pvpanic: PvPanic::Pci,
     };
     let text = serde_json::to_string(&config).unwrap();
     assert!(text.contains(r#""memory":"1G""#) && text.contains(r#""timeout":"1m 30s""#), "{text}");
@@ -469,4 +480,23 @@ proptest! {
             prop_assert_ne!(compare_versions(&a, &c), Ordering::Greater);
         }
     }
+}
+
+#[test]
+fn a_pattern_is_a_regular_expression() {
+    let pattern: Pattern = "^a.c[0-9]+$".parse().unwrap();
+    assert!(pattern.matches("abc12") && !pattern.matches("xabc12"));
+    assert_eq!(pattern.to_string(), "^a.c[0-9]+$");
+    let wrong = |text: &str| text.parse::<Pattern>().unwrap_err().to_string();
+    assert!(wrong("a(").starts_with("this is no regular expression that is taken here: "));
+    assert_eq!(wrong(""), "an empty expression matches every line");
+}
+
+#[test]
+fn verdicts_that_cannot_be_had_are_refused() {
+    let check = |text: &str| serde_json::from_str::<VmConfig>(text).unwrap().check().unwrap_err();
+    let text = r#"{"kernel": "k", "cmdline": "", "pvpanic": "pci", "transport": "mmio"}"#;
+    assert_eq!(check(text), ConfigError::PanicWithoutBus);
+    let text = r#"{"kernel": "k", "cmdline": "", "verdict": {"report": "r", "junit": "r"}}"#;
+    assert_eq!(check(text), ConfigError::ReportTwice("r".into()));
 }

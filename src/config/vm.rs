@@ -7,7 +7,8 @@ use super::{
     BadValue, BalloonConfig, Consoles, CpuCount, DiskConfig, DiskId, Forward, MemorySize, NetConfig,
 };
 use super::{
-    NetHost, Port, Rng, ShareConfig, ShareTag, TapName, Timeout, Transport, VmName, VsockConfig,
+    NetHost, Port, PvPanic, Rng, ShareConfig, ShareTag, TapName, Timeout, Transport, VerdictConfig,
+    VmName, VsockConfig,
 };
 
 /// A virtual machine to run. Every part is valid by its type; what concerns
@@ -58,6 +59,12 @@ pub struct VmConfig {
     /// How long the run may last; for ever without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Timeout>,
+    /// What else the run is judged by, and who is told.
+    #[serde(default)]
+    pub verdict: VerdictConfig,
+    /// Whether and where the guest can say that its kernel panics.
+    #[serde(default)]
+    pub pvpanic: PvPanic,
 }
 
 fn default_cpus() -> CpuCount {
@@ -99,6 +106,12 @@ pub enum ConfigError {
     /// A console is given twice.
     #[error("--console: {0} is given twice")]
     ConsoleTwice(Port),
+    /// The panic device is on a bus that is not there.
+    #[error("--pvpanic pci: a machine with --transport mmio has no PCI bus")]
+    PanicWithoutBus,
+    /// Both reports go to one file.
+    #[error("--report and --junit cannot both write to {}", .0.display())]
+    ReportTwice(PathBuf),
     /// The balloon does not fit the machine.
     #[error("--balloon: {0}")]
     Balloon(BadValue),
@@ -125,6 +138,14 @@ impl VmConfig {
         }
         if let Some(tag) = repeated(self.shares.iter().map(|share| &share.tag)) {
             return Err(ConfigError::ShareTagTwice(tag.clone()));
+        }
+        if self.pvpanic == PvPanic::Pci && self.transport == Transport::Mmio {
+            return Err(ConfigError::PanicWithoutBus);
+        }
+        if let (Some(report), Some(junit)) = (&self.verdict.report, &self.verdict.junit)
+            && report == junit
+        {
+            return Err(ConfigError::ReportTwice(report.clone()));
         }
         self.console.check()
     }

@@ -3,6 +3,10 @@ use std::io;
 
 use super::*;
 
+fn matched(fails: bool) -> Matched {
+    Matched { fails, pattern: "a+".into(), line: "caat".into() }
+}
+
 #[test]
 fn every_verdict_has_the_status_of_the_table() {
     let died = Verdict::Died { cause: "triple fault".into(), cpu: 0, rip: Some(0x10_0000) };
@@ -13,7 +17,12 @@ fn every_verdict_has_the_status_of_the_table() {
         (Verdict::DebugExit(0), 0),
         (Verdict::DebugExit(255), 255),
         (Verdict::TimedOut(Duration::from_secs(30)), 124),
-        (Verdict::Panicked { line: String::new() }, 126),
+        (Verdict::BootTimedOut(Duration::from_secs(30)), 124),
+        (Verdict::Matched(matched(true)), 123),
+        (Verdict::Matched(matched(false)), 0),
+        (Verdict::Unmatched(Verdict::PoweredOff.into()), 123),
+        (Verdict::Warned { ending: Verdict::Restarted.into(), line: String::new() }, 123),
+        (Verdict::Panicked { line: None }, 126),
         (died, 127),
         (Verdict::Quit, 130),
         (Verdict::Signal(15), 143),
@@ -32,6 +41,17 @@ fn a_death_names_the_processor_and_its_instruction_pointer() {
         "the guest died without a word on processor 3, RIP 0xfff0: a triple fault"
     );
     assert!(died(None).contains("RIP unknown"));
+}
+
+#[test]
+fn a_pattern_is_told_with_its_option_and_the_line() {
+    let said = |fails| Verdict::Matched(matched(fails)).to_string();
+    assert_eq!(said(true), "the run failed, as --fail-on a+ says: caat");
+    assert_eq!(said(false), "the run succeeded, as --succeed-on a+ says: caat");
+    assert_eq!(
+        Verdict::Unmatched(Verdict::PoweredOff.into()).to_string(),
+        "the guest powered off, but the console never showed what --succeed-on waits for"
+    );
 }
 
 #[test]

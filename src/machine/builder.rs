@@ -22,7 +22,7 @@ use super::pci::PciBus;
 use super::phases::Phases;
 use super::platform::{EventLoop, Places, Platform};
 use super::{RunError, attach};
-use crate::config::{Rng, Transport, VmConfig, VmName};
+use crate::config::{PvPanic, Rng, Transport, VmConfig, VmName};
 
 /// Builds the machine, one step a function, in the order that starts fastest:
 /// memory slots before the interrupt chip, no slot changes after.
@@ -42,6 +42,7 @@ pub(super) fn build(
     }
     let mut consoles = attach::serial(&mut platform, inputs.serial)?;
     attach::legacy(&platform)?;
+    let panic_note = attach::pvpanic(&platform, config)?;
     let disks = attach::disks(&mut platform, config, inputs.disks)?;
     attach::nets(&mut platform, config, inputs.nets.interfaces)?;
     attach::vsock(&mut platform, inputs.sockets)?;
@@ -73,7 +74,8 @@ pub(super) fn build(
         .collect::<Result<_, _>>()?;
     let control = context.control;
     let passts = inputs.nets.passts;
-    let parts = Parts { platform, consoles, disks, balloon, passts, control, vcpus, signals };
+    let parts =
+        Parts { platform, consoles, disks, balloon, passts, panic_note, control, vcpus, signals };
     Machine::new(parts, config)
 }
 
@@ -84,6 +86,7 @@ fn check_counts(config: &VmConfig, inputs: &Inputs) -> Result<(), RunError> {
         config.console.hvc.is_some(),
         inputs.sockets.is_some(),
         config.balloon.is_some(),
+        config.pvpanic == PvPanic::Pci,
     ];
     let singles = singles.into_iter().filter(|is_there| *is_there).count();
     let count = config.disks.len() + config.nets.len() + config.shares.len() + singles;
@@ -180,10 +183,11 @@ fn describe(config: &VmConfig, platform: &Platform) -> AcpiDescription {
         Places::Mmio(devices) => (devices.clone(), None),
         Places::Pci(_) => (Vec::new(), Some(PciBus::describe())),
     };
-    let port = u16::try_from(layout::SERIAL).expect("ports have 16 bits");
+    let port = |port: u64| u16::try_from(port).expect("ports have 16 bits");
     AcpiDescription {
         cpus: config.cpus.get(),
-        serial: Some(SerialPort { port, gsi: layout::SERIAL_GSI }),
+        serial: Some(SerialPort { port: port(layout::SERIAL), gsi: layout::SERIAL_GSI }),
+        panic_port: (config.pvpanic == PvPanic::Isa).then(|| port(layout::PVPANIC)),
         virtio_mmio,
         pci,
     }

@@ -17,6 +17,7 @@ use vmm_core::vcpu::SpawnError;
 
 use super::PasstError;
 use crate::config::Transport;
+use crate::symbols::SymbolError;
 
 /// Why a machine cannot be run, by Kiln or on this host.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,9 @@ pub enum RunError {
     /// A directory cannot be shared.
     #[error("--share: {0}")]
     Share(#[source] ShareError),
+    /// The symbols cannot be used.
+    #[error("--vmlinux: {0}")]
+    Vmlinux(#[source] SymbolError),
     /// The host's kernel cannot move packets.
     #[error("--net: vhost=on: {0}")]
     Vhost(#[source] VhostError),

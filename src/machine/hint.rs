@@ -4,7 +4,7 @@ use crate::exit::Verdict;
 /// What may help after `verdict`, as a sentence, for the two mistakes that
 /// everybody makes once.
 pub fn hint(config: &VmConfig, verdict: &Verdict) -> Option<String> {
-    let Verdict::Panicked { line } = verdict else { return None };
+    let Verdict::Panicked { line: Some(line) } = verdict else { return None };
     if line.contains("Unable to mount root fs") {
         Some(no_root(config))
     } else if line.contains("No working init found") || line.contains("Requested init") {

@@ -14,6 +14,7 @@ use super::attach::Sockets;
 use super::nets::Nets;
 use super::shares;
 use crate::config::{CacheMode, Console, DiskConfig, DiskFormat, VmConfig};
+use crate::symbols::Symbols;
 
 /// Everything of the host's that a machine uses, opened before KVM is
 /// touched: whatever cannot be used is found here, with nothing half-started.
@@ -39,6 +40,9 @@ impl Inputs {
             .iter()
             .map(|path| Initrd::open(path).map_err(RunError::Initrd))
             .collect::<Result<_, _>>()?;
+        if let Some(path) = &config.verdict.vmlinux {
+            Symbols::check(path).map_err(RunError::Vmlinux)?;
+        }
         let disks = config.disks.iter().map(open_disk).collect::<Result<_, _>>()?;
         let shares = shares::open(config)?;
         let nets = Nets::open(config)?;

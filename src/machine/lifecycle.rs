@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
+use devices::pvpanic::PanicNote;
 use devices::virtio::balloon::BalloonHandle;
 use devices::virtio::blk::{Resized, Resizer};
 use log::Level;
@@ -13,13 +13,15 @@ use vmm_core::vcpu::{Control, Desired, VcpuThread};
 use super::RunError;
 use super::attach::Consoles;
 use super::halt::{HaltWatch, Look};
+use super::observer::Observer;
+use super::outcome::Outcome;
 use super::passt::PasstProcess;
 use super::phases::Milestone;
 use super::platform::Platform;
 use super::supervisor::{Happening, Supervisor};
-use super::verdict::{Ending, verdict};
+use super::verdict::Ending;
 use crate::config::VmConfig;
-use crate::exit::{Chain, Verdict};
+use crate::exit::Chain;
 
 /// What a machine is made of.
 pub(super) struct Parts {
@@ -28,6 +30,7 @@ pub(super) struct Parts {
     pub disks: Vec<Resizer>,
     pub balloon: Option<BalloonHandle>,
     pub passts: Vec<PasstProcess>,
+    pub panic_note: Option<PanicNote>,
     pub control: Arc<Control>,
     pub vcpus: Vec<VcpuThread>,
     pub signals: Signals,
@@ -44,53 +47,59 @@ pub(super) struct Machine {
     control: Arc<Control>,
     vcpus: Vec<VcpuThread>,
     supervisor: Arc<Mutex<Supervisor>>,
-    timeout: Option<Duration>,
     halt: HaltWatch,
+    observer: Observer,
     /// Whether the code that only starting needs has been given back.
     settled: bool,
 }
 
 impl Machine {
     pub(super) fn new(parts: Parts, config: &VmConfig) -> Result<Self, RunError> {
-        let Parts { mut platform, consoles, disks, balloon, passts, control, vcpus, signals } =
-            parts;
-        let timeout = config.timeout.map(|t| t.get());
+        let Parts { mut platform, consoles, panic_note, .. } = parts;
+        let observer = Observer::new(config, &consoles, panic_note.clone());
         let supervisor = Arc::new(Mutex::new(Supervisor::new(
             platform.requests.clone(),
-            signals,
+            parts.signals,
             consoles.outputs().cloned().collect(),
-            timeout,
+            panic_note,
+            observer.times(),
         )?));
         platform.subscribe(Arc::clone(&supervisor) as _);
         Ok(Self {
             platform,
             consoles,
-            disks,
-            balloon,
-            _passts: passts,
-            control,
-            vcpus,
+            disks: parts.disks,
+            balloon: parts.balloon,
+            _passts: parts.passts,
+            control: parts.control,
+            vcpus: parts.vcpus,
             supervisor,
-            timeout,
             halt: HaltWatch::default(),
+            observer,
             settled: false,
         })
     }
 
     /// Runs the guest to its end, takes the machine down, and says how it
-    /// ended.
-    pub(super) fn run(mut self) -> Result<Verdict, RunError> {
+    /// went.
+    pub(super) fn run(mut self) -> Result<Outcome, RunError> {
         self.consoles.start()?;
         self.platform.phases.reach(Milestone::KernelStarted);
         self.control.set(Desired::Running);
+        self.observer.mark(&self.vcpus);
         panic_if_asked("main");
         let ending = self.listen(Self::act_on);
+        let is_hung = ending.as_ref().is_ok_and(Ending::is_timeout);
+        let whereabouts = if is_hung { self.observer.whereabouts(&self.vcpus) } else { Vec::new() };
         let ending = self.stop(ending);
         self.consoles.leave_terminal();
         let ending = ending.and_then(|ending| self.drain(ending));
-        let facts = self.consoles.facts();
+        let seen = self.observer.conclude(&self.consoles, whereabouts);
+        if let Some(started) = seen.evidence.facts.init_started {
+            self.platform.phases.reach_at(Milestone::InitStarted, started);
+        }
         self.consoles.finish()?;
-        verdict(ending?, &facts)
+        seen.outcome(ending?)
     }
 
     /// The event loop: has `act` act on whatever happens until it is done.
@@ -142,20 +151,42 @@ impl Machine {
                 }
                 None
             }
-            Happening::TimedOut => self.timeout.map(Ending::TimedOut),
-            Happening::PanicEnded => Some(Ending::PanicEnded),
-            Happening::Drained => None,
-            Happening::HaltCheck => {
-                self.settle();
-                match self.halt.look(&self.vcpus) {
-                    Look::Halted => Some(Ending::Halted),
-                    Look::Again(after) => {
-                        self.supervisor().check_halt_after(after)?;
-                        None
-                    }
-                }
+            Happening::TimedOut => self.observer.timeout().map(Ending::TimedOut),
+            Happening::BootTimedOut => {
+                let has_started = self.platform.phases.has_reached(Milestone::InitStarted)
+                    || self.consoles.facts().init_started.is_some();
+                let timeout = self.observer.boot_timeout();
+                timeout.filter(|_| !has_started).map(Ending::BootTimedOut)
             }
+            Happening::ConsoleNews => self.observer.news(&self.consoles),
+            Happening::ConsoleCheck => {
+                self.observer.look_at_consoles(&self.consoles, &self.vcpus);
+                None
+            }
+            Happening::Panicked => {
+                self.observer.panicked();
+                self.supervisor().check_halt_after(Observer::LAST_WORDS)?;
+                None
+            }
+            Happening::Drained => None,
+            Happening::HaltCheck => self.check_halt()?,
         })
+    }
+
+    /// Looks whether the guest still does anything, now and then.
+    fn check_halt(&mut self) -> Result<Option<Ending>, RunError> {
+        self.settle();
+        self.observer.mark(&self.vcpus);
+        if self.observer.is_over() {
+            return Ok(Some(Ending::PanicEnded));
+        }
+        match self.halt.look(&self.vcpus) {
+            Look::Halted => Ok(Some(Ending::Halted)),
+            Look::Again(after) => {
+                self.supervisor().check_halt_after(after)?;
+                Ok(None)
+            }
+        }
     }
 
     /// Looks again at how large the disks are and tells the guest of those
@@ -216,12 +247,12 @@ impl Machine {
     /// ended by itself. A signal or the end of `--timeout` ends the waiting.
     fn drain(&mut self, ending: Ending) -> Result<Ending, RunError> {
         self.consoles.close();
-        let was_cut_short = matches!(
-            ending,
-            Ending::Signal(_)
-                | Ending::TimedOut(_)
-                | Ending::Requested(MachineRequest::Quit | MachineRequest::HostFailed { .. })
-        );
+        let was_cut_short = ending.is_timeout()
+            || matches!(
+                ending,
+                Ending::Signal(_)
+                    | Ending::Requested(MachineRequest::Quit | MachineRequest::HostFailed { .. })
+            );
         if was_cut_short {
             return Ok(ending);
         }
@@ -234,7 +265,10 @@ impl Machine {
                 Happening::Order(Order::Refresh | Order::Resize)
                 | Happening::Requested
                 | Happening::HaltCheck
-                | Happening::PanicEnded => None,
+                | Happening::BootTimedOut
+                | Happening::ConsoleCheck
+                | Happening::ConsoleNews
+                | Happening::Panicked => None,
             })
         })
     }

@@ -9,19 +9,25 @@ mod hint;
 mod inputs;
 mod lifecycle;
 mod nets;
+mod observer;
+mod outcome;
 mod passt;
+mod patterns;
 mod pci;
 mod phases;
 mod platform;
 mod shares;
+mod silence;
 mod supervisor;
 mod taps;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod whereabouts;
 
 pub use error::RunError;
 pub use hint::hint;
+pub use outcome::Outcome;
 pub use passt::PasstError;
 pub use phases::{Milestone, Phases};
 
@@ -30,7 +36,6 @@ use std::sync::Arc;
 use devices::backend::vsock::LocalPorts;
 
 use crate::config::VmConfig;
-use crate::exit::Verdict;
 
 /// Builds the machine that `config` describes, runs it, and says how it ended;
 /// `phases` learns how far it got and when. `ports` are those of the host that
@@ -46,7 +51,7 @@ pub fn run(
     config: &VmConfig,
     ports: LocalPorts,
     phases: &Arc<Phases>,
-) -> Result<Verdict, RunError> {
+) -> Result<Outcome, RunError> {
     // Before any thread starts: they inherit the mask.
     let signals = vmm_core::sys::signal::Signals::block().map_err(error::host("take signals"))?;
     let inputs = inputs::Inputs::open(config, ports)?;

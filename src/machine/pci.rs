@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use boot::acpi::{PciHost, PciInterrupt};
 use devices::legacy::ResetControl;
-use devices::pci::{Aperture, ConfigPorts, Ecam, Root, SLOT_COUNT};
+use devices::pci::{Aperture, ConfigPorts, Ecam, Function, Root, SLOT_COUNT};
 use devices::virtio::VirtioDevice;
 use devices::virtio::transport::Pci;
 use vmm_core::arch::x86_64::layout;
@@ -59,6 +59,12 @@ impl PciBus {
         let function = Pci::new(device, Arc::clone(ram), line, &self.messages)
             .map_err(host("make a PCI device"))?
             .with_doorbells(Arc::clone(doorbells));
+        self.root.add(Arc::new(Mutex::new(function)))?;
+        Ok(())
+    }
+
+    /// Puts a function that is no virtio device into the next slot.
+    pub(super) fn add_function(&self, function: impl Function + 'static) -> Result<(), RunError> {
         self.root.add(Arc::new(Mutex::new(function)))?;
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devices::backend::console::Output;
+use devices::pvpanic::PanicNote;
 use event_manager::{EventOps, EventSet, Events, MutEventSubscriber};
 use vmm_core::event::RequestSender;
 use vmm_core::sys::signal::{Order, Signals};
@@ -24,8 +25,14 @@ pub(super) enum Happening {
     TimedOut,
     /// Time to look whether the guest has halted.
     HaltCheck,
-    /// The guest kernel has said all about its panic.
-    PanicEnded,
+    /// The guest has not started in time, unless it has.
+    BootTimedOut,
+    /// Time to look at how the consoles do.
+    ConsoleCheck,
+    /// A console has shown something that ends the run.
+    ConsoleNews,
+    /// The guest kernel has told the panic device that it panics.
+    Panicked,
     /// All output of the consoles is written, after they were closed.
     Drained,
 }
@@ -38,9 +45,45 @@ pub(super) struct Supervisor {
     consoles: Vec<Arc<Output>>,
     /// How many of them are not done.
     undrained: usize,
-    timeout: Option<TimerFd>,
+    panic_note: Option<PanicNote>,
+    timers: Vec<(TimerFd, Happening)>,
     halt_check: TimerFd,
     happened: VecDeque<Happening>,
+}
+
+/// The times at which things happen by themselves.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Times {
+    /// The run is over.
+    pub timeout: Option<Duration>,
+    /// The guest's first process must run.
+    pub boot_timeout: Option<Duration>,
+    /// The consoles are looked at, again and again.
+    pub console_check: Option<Duration>,
+}
+
+impl Times {
+    fn timers(self) -> Result<Vec<(TimerFd, Happening)>, RunError> {
+        let once = [
+            (self.timeout, None, Happening::TimedOut),
+            (self.boot_timeout, None, Happening::BootTimedOut),
+            (self.console_check, self.console_check, Happening::ConsoleCheck),
+        ];
+        let mut timers = Vec::new();
+        for (after, again, happening) in once {
+            if let Some(after) = after {
+                timers.push((timer(after, again)?, happening));
+            }
+        }
+        Ok(timers)
+    }
+}
+
+fn timer(after: Duration, again: Option<Duration>) -> Result<TimerFd, RunError> {
+    let mut timer = TimerFd::new().map_err(host("make a timer"))?;
+    // A timer set to nothing would never fire.
+    timer.reset(after.max(Duration::from_nanos(1)), again).map_err(host("set a timer"))?;
+    Ok(timer)
 }
 
 impl Supervisor {
@@ -48,21 +91,17 @@ impl Supervisor {
         requests: RequestSender,
         signals: Signals,
         consoles: Vec<Arc<Output>>,
-        timeout: Option<Duration>,
+        panic_note: Option<PanicNote>,
+        times: Times,
     ) -> Result<Self, RunError> {
-        let timer = |after: Duration| -> Result<TimerFd, RunError> {
-            let mut timer = TimerFd::new().map_err(host("make a timer"))?;
-            timer.reset(after, None).map_err(host("set a timer"))?;
-            Ok(timer)
-        };
         Ok(Self {
             requests,
             signals,
             undrained: consoles.len(),
             consoles,
-            // A timer set to nothing would never fire.
-            timeout: timeout.map(|t| timer(t.max(Duration::from_nanos(1)))).transpose()?,
-            halt_check: timer(HaltWatch::FIRST)?,
+            panic_note,
+            timers: times.timers()?,
+            halt_check: timer(HaltWatch::FIRST, None)?,
             happened: VecDeque::new(),
         })
     }
@@ -90,21 +129,26 @@ impl Supervisor {
         } else if fd == self.halt_check.as_raw_fd() {
             let _ = self.halt_check.wait();
             self.happened.push_back(Happening::HaltCheck);
-        } else if !self.hear_console(fd)
-            && let Some(timeout) = &mut self.timeout
+        } else if let Some((timer, happening)) =
+            self.timers.iter_mut().find(|(timer, _)| timer.as_raw_fd() == fd)
         {
-            let _ = timeout.wait();
-            self.happened.push_back(Happening::TimedOut);
+            let _ = timer.wait();
+            self.happened.push_back(*happening);
+        } else if let Some(note) = &self.panic_note
+            && note.event().as_raw_fd() == fd
+        {
+            let _ = note.event().read();
+            self.happened.push_back(Happening::Panicked);
+        } else {
+            self.hear_console(fd);
         }
     }
 
-    /// Whether `fd` is one of a console's.
-    fn hear_console(&mut self, fd: i32) -> bool {
+    fn hear_console(&mut self, fd: i32) {
         for console in &self.consoles {
-            if fd == console.panic_ended().as_raw_fd() {
-                let _ = console.panic_ended().read();
-                self.happened.push_back(Happening::PanicEnded);
-                return true;
+            if fd == console.news().as_raw_fd() {
+                let _ = console.news().read();
+                self.happened.push_back(Happening::ConsoleNews);
             }
             if fd == console.done().as_raw_fd() {
                 let _ = console.done().read();
@@ -112,19 +156,20 @@ impl Supervisor {
                 if self.undrained == 0 {
                     self.happened.push_back(Happening::Drained);
                 }
-                return true;
             }
         }
-        false
     }
 
     fn sources(&self) -> impl Iterator<Item = i32> {
         [self.requests.wake().as_raw_fd(), self.signals.as_raw_fd(), self.halt_check.as_raw_fd()]
             .into_iter()
-            .chain(self.consoles.iter().flat_map(|console| {
-                [console.panic_ended().as_raw_fd(), console.done().as_raw_fd()]
-            }))
-            .chain(self.timeout.as_ref().map(AsRawFd::as_raw_fd))
+            .chain(
+                self.consoles
+                    .iter()
+                    .flat_map(|console| [console.news().as_raw_fd(), console.done().as_raw_fd()]),
+            )
+            .chain(self.timers.iter().map(|(timer, _)| timer.as_raw_fd()))
+            .chain(self.panic_note.iter().map(|note| note.event().as_raw_fd()))
     }
 }
 

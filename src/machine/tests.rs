@@ -4,17 +4,31 @@ use devices::backend::console::ConsoleFacts;
 use vmm_core::event::MachineRequest;
 
 use super::phases::{Milestone, Phases};
-use super::verdict::{Ending, verdict};
+use super::verdict::{Ending, Evidence, verdict};
 use super::{RunError, hint};
 use crate::config::{Transport, VmConfig};
-use crate::exit::Verdict;
+use crate::exit::{Matched, Verdict};
 
-fn calm() -> ConsoleFacts {
-    ConsoleFacts::default()
+fn calm() -> Evidence {
+    Evidence::default()
 }
 
-fn panicked() -> ConsoleFacts {
-    ConsoleFacts { panic: Some("Kernel panic - not syncing: x".into()), ..calm() }
+fn with(facts: ConsoleFacts) -> Evidence {
+    Evidence { facts, ..calm() }
+}
+
+fn panicked() -> Evidence {
+    let panic = Some("Kernel panic - not syncing: x".into());
+    with(ConsoleFacts { panic, ..ConsoleFacts::default() })
+}
+
+fn matched(fails: bool) -> Evidence {
+    let matched = Matched { fails, pattern: "x".into(), line: "xy".into() };
+    Evidence { matched: Some(matched), ..calm() }
+}
+
+fn power_off() -> Ending {
+    Ending::Requested(MachineRequest::PowerOff)
 }
 
 fn triple_fault() -> Ending {
@@ -32,14 +46,17 @@ fn a_guest_that_panicked_has_panicked_however_it_ends() {
     ];
     for way in ways {
         let verdict = verdict(way, &panicked()).unwrap();
-        assert_eq!(verdict, Verdict::Panicked { line: "Kernel panic - not syncing: x".into() });
+        assert_eq!(
+            verdict,
+            Verdict::Panicked { line: Some("Kernel panic - not syncing: x".into()) }
+        );
     }
 }
 
 #[test]
 fn a_triple_fault_is_a_restart_only_if_one_was_announced() {
-    let facts = ConsoleFacts { restarting: true, ..calm() };
-    assert_eq!(verdict(triple_fault(), &facts).unwrap(), Verdict::Restarted);
+    let evidence = with(ConsoleFacts { restarting: true, ..ConsoleFacts::default() });
+    assert_eq!(verdict(triple_fault(), &evidence).unwrap(), Verdict::Restarted);
     let died = Verdict::Died { cause: "a triple fault".into(), cpu: 1, rip: Some(0x1000) };
     assert_eq!(verdict(triple_fault(), &calm()).unwrap(), died);
 }
@@ -57,6 +74,55 @@ fn a_thread_that_failed_is_no_verdict_on_the_guest() {
     assert!(matches!(verdict(ending, &calm()), Err(RunError::Thread(name)) if name == "vcpu0"));
 }
 
+#[test]
+fn a_panic_that_only_the_panic_device_told_is_one() {
+    let evidence = Evidence { panic_noted: true, ..calm() };
+    for ending in [Ending::PanicEnded, power_off(), triple_fault()] {
+        assert_eq!(verdict(ending, &evidence).unwrap(), Verdict::Panicked { line: None });
+    }
+    let both = Evidence { panic_noted: true, ..panicked() };
+    assert!(matches!(verdict(power_off(), &both).unwrap(), Verdict::Panicked { line: Some(_) }));
+}
+
+#[test]
+fn a_pattern_that_matched_decides_but_over_a_signal() {
+    for fails in [true, false] {
+        let evidence = matched(fails);
+        let expected = Verdict::Matched(evidence.matched.clone().unwrap());
+        for ending in [Ending::Matched, power_off(), triple_fault(), Ending::TimedOut(SECOND)] {
+            assert_eq!(verdict(ending, &evidence).unwrap(), expected);
+        }
+        assert_eq!(verdict(Ending::Signal(2), &evidence).unwrap(), Verdict::Signal(2));
+    }
+}
+
+#[test]
+fn a_success_needs_the_match_that_was_asked_for() {
+    let evidence = Evidence { must_match: true, ..calm() };
+    let unmatched = Verdict::Unmatched(Box::new(Verdict::PoweredOff));
+    assert_eq!(verdict(power_off(), &evidence).unwrap(), unmatched);
+    let exit = |value| Ending::Requested(MachineRequest::Exit(value));
+    assert!(matches!(verdict(exit(0), &evidence).unwrap(), Verdict::Unmatched(_)));
+    assert_eq!(verdict(exit(3), &evidence).unwrap(), Verdict::DebugExit(3));
+    assert_eq!(verdict(Ending::TimedOut(SECOND), &evidence).unwrap(), Verdict::TimedOut(SECOND));
+}
+
+#[test]
+fn a_warning_makes_a_success_a_failure_if_that_is_wanted() {
+    let complaint = Some("WARNING: x".to_owned());
+    let warned = with(ConsoleFacts { complaint, warnings: 1, ..ConsoleFacts::default() });
+    assert_eq!(verdict(power_off(), &warned).unwrap(), Verdict::PoweredOff);
+    let strict = Evidence { fail_on_warning: true, ..warned };
+    let ending = Box::new(Verdict::PoweredOff);
+    let expected = Verdict::Warned { ending, line: "WARNING: x".into() };
+    assert_eq!(verdict(power_off(), &strict).unwrap(), expected);
+    assert!(matches!(verdict(triple_fault(), &strict).unwrap(), Verdict::Died { .. }));
+    let calm = Evidence { fail_on_warning: true, ..calm() };
+    assert_eq!(verdict(power_off(), &calm).unwrap(), Verdict::PoweredOff);
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
 fn config(cmdline: &str, disks: usize) -> VmConfig {
     let disk = serde_json::json!({ "path": "/d" });
     let disks = vec![disk; disks];
@@ -65,7 +131,7 @@ fn config(cmdline: &str, disks: usize) -> VmConfig {
 }
 
 fn panic(line: &str) -> Verdict {
-    Verdict::Panicked { line: format!("Kernel panic - not syncing: {line}") }
+    Verdict::Panicked { line: Some(format!("Kernel panic - not syncing: {line}")) }
 }
 
 #[test]

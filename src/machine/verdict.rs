@@ -4,7 +4,7 @@ use devices::backend::console::ConsoleFacts;
 use vmm_core::event::MachineRequest;
 
 use super::RunError;
-use crate::exit::Verdict;
+use crate::exit::{ExitStatus, Matched, Verdict};
 
 /// What ended a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,19 +15,70 @@ pub(super) enum Ending {
     Signal(i32),
     /// The time given with `--timeout`.
     TimedOut(Duration),
+    /// The time given with `--boot-timeout`.
+    BootTimedOut(Duration),
     /// Every vCPU halted with interrupts masked.
     Halted,
-    /// The guest kernel has said all about its panic and spins.
+    /// The guest kernel has panicked and does nothing more.
     PanicEnded,
+    /// A line of a console matched a pattern.
+    Matched,
 }
 
-/// What to call it, in the light of what the console showed.
+impl Ending {
+    /// Whether the guest's time was up.
+    pub(super) fn is_timeout(&self) -> bool {
+        matches!(self, Self::TimedOut(_) | Self::BootTimedOut(_))
+    }
+}
+
+/// What else there is to judge a run by.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Evidence {
+    /// What the consoles showed.
+    pub facts: ConsoleFacts,
+    /// The guest kernel told the panic device of its panic.
+    pub panic_noted: bool,
+    /// The first line that matched a pattern.
+    pub matched: Option<Matched>,
+    /// Only a match makes a success.
+    pub must_match: bool,
+    /// A warning of the kernel's makes a failure.
+    pub fail_on_warning: bool,
+}
+
+/// What to call it, in the light of the evidence.
 ///
-/// A guest kernel that has said that it panics has panicked, whichever way it
-/// then ends itself.
-pub(super) fn verdict(ending: Ending, facts: &ConsoleFacts) -> Result<Verdict, RunError> {
+/// A pattern that matched decides, but over a signal. A guest kernel that has
+/// said that it panics has panicked, whichever way it then ends itself. Only a
+/// success is held against what must have matched and must not have been said.
+pub(super) fn verdict(ending: Ending, evidence: &Evidence) -> Result<Verdict, RunError> {
+    let verdict = match (ended(ending, evidence)?, &evidence.matched) {
+        (verdict @ (Verdict::Signal(_) | Verdict::Quit), _) => verdict,
+        (_, Some(matched)) => Verdict::Matched(matched.clone()),
+        (verdict, None) => verdict,
+    };
+    if verdict.status().code() != ExitStatus::Success.code() {
+        return Ok(verdict);
+    }
+    let is_match = matches!(verdict, Verdict::Matched(_));
+    if evidence.must_match && !is_match {
+        return Ok(Verdict::Unmatched(Box::new(verdict)));
+    }
+    match &evidence.facts.complaint {
+        Some(line) if evidence.fail_on_warning => {
+            Ok(Verdict::Warned { ending: Box::new(verdict), line: line.clone() })
+        }
+        _ => Ok(verdict),
+    }
+}
+
+/// How the guest itself ended.
+fn ended(ending: Ending, evidence: &Evidence) -> Result<Verdict, RunError> {
+    let facts = &evidence.facts;
     let or_panicked = |verdict| match &facts.panic {
-        Some(line) => Verdict::Panicked { line: line.clone() },
+        Some(line) => Verdict::Panicked { line: Some(line.clone()) },
+        None if evidence.panic_noted => Verdict::Panicked { line: None },
         None => verdict,
     };
     let died = |cause: String, cpu, rip| or_panicked(Verdict::Died { cause, cpu, rip });
@@ -36,7 +87,10 @@ pub(super) fn verdict(ending: Ending, facts: &ConsoleFacts) -> Result<Verdict, R
             return Ok(Verdict::Signal(u8::try_from(number).expect("signals are below 65")));
         }
         Ending::TimedOut(after) => return Ok(Verdict::TimedOut(after)),
-        Ending::Halted | Ending::PanicEnded => return Ok(or_panicked(Verdict::Halted)),
+        Ending::BootTimedOut(after) => return Ok(or_panicked(Verdict::BootTimedOut(after))),
+        Ending::Halted | Ending::PanicEnded | Ending::Matched => {
+            return Ok(or_panicked(Verdict::Halted));
+        }
         Ending::Requested(request) => request,
     };
     Ok(match request {

@@ -11,6 +11,7 @@ mod pci;
 mod smp;
 mod streams;
 mod terminal;
+mod verdicts;
 
 /// What Kiln says of endings that many tests choose.
 const POWERED_OFF: &str = "kiln: the guest powered off";

@@ -7,6 +7,8 @@ pub struct AcpiDescription {
     pub cpus: u8,
     /// The first serial port, if there is one.
     pub serial: Option<SerialPort>,
+    /// The port of pvpanic, if there is one.
+    pub panic_port: Option<u16>,
     /// Virtio devices behind MMIO, in the order that the guest finds them.
     pub virtio_mmio: Vec<VirtioMmio>,
     /// The PCI host bridge, if there is one.

@@ -21,6 +21,9 @@ pub(super) fn table(description: &AcpiDescription) -> Result<Sdt, AcpiError> {
     if let Some(port) = &description.serial {
         serial(port, &mut devices);
     }
+    if let Some(port) = description.panic_port {
+        pvpanic(port, &mut devices);
+    }
     for (index, device) in description.virtio_mmio.iter().enumerate() {
         virtio_mmio(index, device, &mut devices)?;
     }
@@ -48,6 +51,17 @@ fn serial(port: &SerialPort, devices: &mut Vec<u8>) {
             &Name::new(Path::new("_UID"), &0_u8),
             &Name::new(Path::new("_CRS"), &resources),
         ],
+    )
+    .to_aml_bytes(devices);
+}
+
+/// "QEMU0001", one port through which a kernel says that it panics.
+fn pvpanic(port: u16, devices: &mut Vec<u8>) {
+    let ports = IO::new(port, port, 1, 1);
+    let resources = ResourceTemplate::new(vec![&ports]);
+    Device::new(
+        Path::new("PEVT"),
+        vec![&Name::new(Path::new("_HID"), &"QEMU0001"), &Name::new(Path::new("_CRS"), &resources)],
     )
     .to_aml_bytes(devices);
 }

@@ -15,6 +15,7 @@ fn machine(cpus: u8, devices: u32) -> AcpiDescription {
         cpus,
         serial: Some(SerialPort { port: 0x3f8, gsi: 4 }),
         virtio_mmio: (0..devices).map(device).collect(),
+        panic_port: Some(0x505),
         pci: None,
     }
 }
@@ -123,6 +124,9 @@ fn the_dsdt_has_each_device_once() {
     assert_eq!(count(dsdt, b"COM1\x08_HID\x0c\x41\xd0\x05\x01"), 1);
     // IO (Decode16, 0x3f8, 0x3f8, 1, 8), Interrupt (ResourceConsumer, Edge, ActiveHigh) {4}
     assert_eq!(count(dsdt, b"\x47\x01\xf8\x03\xf8\x03\x01\x08\x89\x06\0\x03\x01\x04\0\0\0"), 1);
+    // IO (Decode16, 0x505, 0x505, 1, 1)
+    assert_eq!(count(dsdt, b"PEVT\x08_HID\x0dQEMU0001\0"), 1);
+    assert_eq!(count(dsdt, b"\x47\x01\x05\x05\x05\x05\x01\x01"), 1);
     assert_eq!(count(dsdt, b"LNRO0005\0"), 19);
     for n in 0..19_u8 {
         let name = format!("V{n:03X}");
@@ -195,10 +199,17 @@ fn a_host_bridge_above_4_gib_is_refused() {
 
 #[test]
 fn a_machine_without_devices_names_none() {
-    let description = AcpiDescription { cpus: 1, serial: None, virtio_mmio: Vec::new(), pci: None };
+    let description = AcpiDescription {
+        cpus: 1,
+        serial: None,
+        panic_port: None,
+        virtio_mmio: Vec::new(),
+        pci: None,
+    };
     let tables = build(&description).unwrap();
     let [.., dsdt] = found(&tables);
     assert_eq!((count(dsdt, b"COM1"), count(dsdt, b"LNRO0005")), (0, 0));
+    assert_eq!(count(dsdt, b"QEMU0001"), 0);
     assert_eq!(count(dsdt, b"_S5_"), 1);
 }
 

@@ -74,6 +74,8 @@ pub mod class {
     pub const STORAGE_OTHER: [u8; 3] = [0x01, 0x80, 0x00];
     /// An Ethernet controller.
     pub const ETHERNET: [u8; 3] = [0x02, 0x00, 0x00];
+    /// A system peripheral of no other kind.
+    pub const SYSTEM_OTHER: [u8; 3] = [0x08, 0x80, 0x00];
     /// A device that fits no other class.
     pub const UNASSIGNED: [u8; 3] = [0xff, 0x00, 0x00];
 }

@@ -6,9 +6,13 @@ struct word {
     void (*obey)(const char *argument); /* what follows the colon, or "" */
 };
 
-static void word_say(const char *text) {
+static void word_put(const char *text) {
     for (; *text && *text != ' '; text++)
         print("%c", *text == '_' ? ' ' : *text);
+}
+
+static void word_say(const char *text) {
+    word_put(text);
     print("\n");
 }
 
@@ -23,7 +27,8 @@ static const struct word words[] = {
     {"hostile", word_hostile}, {"probe", word_probe},       {"probemem", word_probemem},
     {"load", word_load},       {"records", word_records},   {"capacity", word_capacity},
     {"pci", word_pci},         {"pcimove", word_pcimove},   {"intx", word_intx},
-    {"msix", word_msix},
+    {"msix", word_msix},       {"put", word_put},           {"pvpanic", word_pvpanic},
+    {"pvpanic-pci", word_pvpanic_pci},
 };
 
 /* The length of the name if `text` is that word, with or without an argument. */

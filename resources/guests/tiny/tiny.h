@@ -97,6 +97,9 @@ void ring3_call(void (*function)(void));
 /* end.c */
 void word_end(const char *arg), word_exit(const char *arg);
 
+/* pvpanic.c */
+void word_pvpanic(const char *arg), word_pvpanic_pci(const char *arg);
+
 /* blk.c, hostile.c, load.c, net.c */
 void word_load(const char *arg), word_intx(const char *arg), word_msix(const char *arg);
 void word_records(const char *arg), word_capacity(const char *arg);

@@ -104,6 +104,12 @@ impl Consoles {
         self.outputs().map(|output| output.facts()).fold(ConsoleFacts::default(), ConsoleFacts::and)
     }
 
+    /// The latest output of the console that had most.
+    pub(in crate::machine) fn tail(&self) -> Vec<u8> {
+        let loudest = self.outputs().max_by_key(|output| output.total());
+        loudest.map(|output| output.tail()).unwrap_or_default()
+    }
+
     /// Begins to write, and takes the terminal if standard input is one.
     pub(in crate::machine) fn start(&mut self) -> Result<(), RunError> {
         if self.input.is_some() && io::stdin().is_terminal() {

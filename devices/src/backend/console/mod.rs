@@ -2,20 +2,25 @@
 //! the output says about the guest.
 
 mod escape;
+mod facts;
 mod input;
 mod output;
 mod port;
 #[cfg(any(test, feature = "testing"))]
 mod reader;
+mod signs;
+mod strip;
 #[cfg(test)]
 mod tests;
 mod watch;
 mod writer;
 
+pub use facts::ConsoleFacts;
 pub use input::ConsoleInput;
 pub use output::Output;
 pub use port::InputPort;
 #[cfg(any(test, feature = "testing"))]
 pub use reader::TestReader;
-pub use watch::ConsoleFacts;
+pub use strip::plain;
+pub use watch::LineTest;
 pub use writer::{Sink, Writer};

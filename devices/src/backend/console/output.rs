@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
-use super::watch::{ConsoleFacts, Watch};
+use super::facts::ConsoleFacts;
+use super::watch::{LineTest, Watch};
 
 /// While bytes keep coming, they are written this much at a time ...
 const BATCH: usize = 4 << 10;
@@ -56,7 +57,7 @@ pub struct Output {
     room: Condvar,
     /// Called when the port is ready again.
     on_ready: OnceLock<Box<dyn Fn() + Send + Sync>>,
-    panic_ended: EventFd,
+    news: EventFd,
     done: EventFd,
 }
 
@@ -115,7 +116,7 @@ impl Output {
             work: Condvar::new(),
             room: Condvar::new(),
             on_ready: OnceLock::new(),
-            panic_ended: EventFd::new(EFD_NONBLOCK)?,
+            news: EventFd::new(EFD_NONBLOCK)?,
             done: EventFd::new(EFD_NONBLOCK)?,
         })
     }
@@ -143,8 +144,7 @@ impl Output {
     fn watch(&self, state: &mut State, bytes: &[u8]) {
         for byte in bytes {
             if state.watch.push(*byte) {
-                // Fails only when the counter is full, and then it is readable too.
-                let _ = self.panic_ended.write(1);
+                self.tell_news();
             }
         }
     }
@@ -209,15 +209,44 @@ impl Output {
         self.lock().watch.facts()
     }
 
-    /// The latest output, at most 4 KiB.
+    /// The latest output: 4 KiB, or as much as was asked for.
     pub fn tail(&self) -> Vec<u8> {
         self.lock().watch.tail()
     }
 
-    /// Readable once the guest kernel has said all about its panic: it will
-    /// do nothing more.
-    pub fn panic_ended(&self) -> &EventFd {
-        &self.panic_ended
+    /// From now on keeps that much of the latest output, in bytes.
+    pub fn keep_tail(&self, size: usize) {
+        self.lock().watch.keep_tail(size);
+    }
+
+    /// How many bytes the guest has sent.
+    pub fn total(&self) -> u64 {
+        self.lock().watch.total()
+    }
+
+    /// Has `test` see each line from now on, when it ends.
+    pub fn test_lines(&self, test: LineTest) {
+        self.lock().watch.test_lines(test);
+    }
+
+    /// Has the test see the line that has not ended yet, such as a prompt. It
+    /// will see it again when it ends.
+    pub fn test_open_line(&self) {
+        if self.lock().watch.test_line() {
+            self.tell_news();
+        }
+    }
+
+    /// Readable once there is news: the guest kernel has said all about its
+    /// panic and will do nothing more ([`ConsoleFacts::panic_ended`]), or the
+    /// test of lines calls one so.
+    pub fn news(&self) -> &EventFd {
+        &self.news
+    }
+
+    fn tell_news(&self) {
+        // Fails only when the counter is full, and then it is readable too.
+        let _ = self.news.write(1);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

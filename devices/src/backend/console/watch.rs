@@ -1,159 +1,123 @@
 use std::collections::VecDeque;
 
-/// How much of a line is looked at, and how much of a panic's text is kept.
+use super::facts::ConsoleFacts;
+use super::strip::Strip;
+
+/// How much of a line is looked at for what the kernel says, and how much of
+/// such a line is kept.
 const LINE_HEAD: usize = 256;
-/// How much of the latest output is kept.
+/// How much of a line somebody's test sees.
+const LINE: usize = 4096;
+/// How much of the latest output is kept, unless more is asked for.
 const TAIL: usize = 4096;
 
-/// What a guest kernel says on its console about its own end.
-///
-/// The texts are those of Linux 4.x to 6.x: `kernel/panic.c`,
-/// `kernel/reboot.c` and `arch/x86/kernel/reboot.c`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Announcement {
-    Panic,
-    PanicEnd,
-    Restart,
-    PowerDown,
-    Halt,
-}
-
-const ANNOUNCEMENTS: [(&[u8], Announcement); 6] = [
-    (b"Kernel panic - not syncing", Announcement::Panic),
-    (b"---[ end Kernel panic", Announcement::PanicEnd),
-    (b"reboot: Restarting system", Announcement::Restart),
-    (b"reboot: machine restart", Announcement::Restart),
-    (b"reboot: Power down", Announcement::PowerDown),
-    (b"reboot: System halted", Announcement::Halt),
-];
-
-/// What the console has shown so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConsoleFacts {
-    /// Whether there was any output at all.
-    pub any_output: bool,
-    /// The line in which the guest kernel said that it panics, without its
-    /// time stamp; the first such line.
-    pub panic: Option<String>,
-    /// The kernel has said all about its panic and stays halted.
-    pub panic_ended: bool,
-    /// The kernel has announced a restart.
-    pub restarting: bool,
-    /// The kernel has announced that it powers off.
-    pub powering_down: bool,
-    /// The kernel has announced that it halts.
-    pub halted: bool,
-}
-
-impl ConsoleFacts {
-    /// What two consoles of one guest have shown together.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            any_output: self.any_output || other.any_output,
-            panic: self.panic.or(other.panic),
-            panic_ended: self.panic_ended || other.panic_ended,
-            restarting: self.restarting || other.restarting,
-            powering_down: self.powering_down || other.powering_down,
-            halted: self.halted || other.halted,
-        }
-    }
-
-    /// Learns from a line's head; returns whether it ended a panic.
-    fn learn(&mut self, line: &[u8]) -> bool {
-        let line = message(line);
-        let Some(announcement) = announcement(line) else {
-            return false;
-        };
-        match announcement {
-            Announcement::Panic if self.panic.is_none() => {
-                self.panic = Some(String::from_utf8_lossy(line).trim_end().to_owned());
-            }
-            Announcement::Panic => {}
-            Announcement::PanicEnd => self.panic_ended = true,
-            Announcement::Restart => self.restarting = true,
-            Announcement::PowerDown => self.powering_down = true,
-            Announcement::Halt => self.halted = true,
-        }
-        announcement == Announcement::PanicEnd
-    }
-}
+/// Looks at a line of the console, of at most 4 KiB, without its end and
+/// without escape sequences; returns whether that is news to whoever waits.
+/// It is called on vCPU threads with a lock held: it must be quick, and must
+/// not ask the console anything.
+pub type LineTest = Box<dyn FnMut(&str) -> bool + Send>;
 
 /// Reads the output along, byte by byte, in bounded memory.
-#[derive(Default)]
 pub(super) struct Watch {
-    head: Vec<u8>,
+    /// The line so far.
+    line: Vec<u8>,
+    strip: Strip,
+    /// The line feed of a carriage return with line feed begins no line.
+    returned: bool,
     tail: VecDeque<u8>,
+    tail_size: usize,
+    /// How many bytes there were.
+    total: u64,
     facts: ConsoleFacts,
+    test: Option<LineTest>,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            line: Vec::new(),
+            strip: Strip::default(),
+            returned: false,
+            tail: VecDeque::new(),
+            tail_size: TAIL,
+            total: 0,
+            facts: ConsoleFacts::default(),
+            test: None,
+        }
+    }
 }
 
 impl Watch {
-    /// Takes the next byte; returns whether it ended the report of a panic.
+    /// Takes the next byte; returns whether it brought news: the end of a
+    /// panic's report, or what the test calls so.
     pub(super) fn push(&mut self, byte: u8) -> bool {
         self.facts.any_output = true;
-        if self.tail.len() == TAIL {
+        self.total += 1;
+        if self.tail.len() >= self.tail_size {
             self.tail.pop_front();
         }
         self.tail.push_back(byte);
         if matches!(byte, b'\n' | b'\r') {
-            let ended = self.facts.learn(&self.head);
-            self.head.clear();
-            return ended;
+            return self.end_line(byte);
         }
-        if self.head.len() < LINE_HEAD {
-            self.head.push(byte);
+        self.returned = false;
+        let limit = if self.test.is_some() { LINE } else { LINE_HEAD };
+        if self.strip.keeps(byte) && self.line.len() < limit {
+            self.line.push(byte);
         }
         false
+    }
+
+    fn end_line(&mut self, byte: u8) -> bool {
+        self.strip = Strip::default();
+        let is_second_half = byte == b'\n' && self.returned;
+        self.returned = byte == b'\r';
+        if is_second_half {
+            return false;
+        }
+        let ended = self.facts.learn(head(&self.line));
+        let is_news = self.test_line();
+        self.line.clear();
+        ended || is_news
+    }
+
+    /// Has the line so far tested as if it had ended; returns whether that is
+    /// news.
+    pub(super) fn test_line(&mut self) -> bool {
+        match &mut self.test {
+            Some(test) => test(&String::from_utf8_lossy(&self.line)),
+            None => false,
+        }
+    }
+
+    /// Has `test` see every line from now on.
+    pub(super) fn test_lines(&mut self, test: LineTest) {
+        self.test = Some(test);
     }
 
     /// What is known, the line that has not ended yet included.
     pub(super) fn facts(&self) -> ConsoleFacts {
         let mut facts = self.facts.clone();
-        facts.learn(&self.head);
+        facts.learn(head(&self.line));
         facts
     }
 
-    /// The latest output, at most 4 KiB.
+    /// How many bytes there were.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// From now on keeps that much of the latest output.
+    pub(super) fn keep_tail(&mut self, size: usize) {
+        self.tail_size = size;
+    }
+
+    /// The latest output.
     pub(super) fn tail(&self) -> Vec<u8> {
         self.tail.iter().copied().collect()
     }
 }
 
-/// Only the beginning of a message counts, so that a command that mentions
-/// one of the texts is not taken for the kernel.
-fn announcement(message: &[u8]) -> Option<Announcement> {
-    let found = ANNOUNCEMENTS.iter().find(|(text, _)| message.starts_with(text))?;
-    Some(found.1)
-}
-
-/// `line` without what printk and terminals put before a message: levels
-/// (`<0>`), time stamps and callers (`[    1.234567]`, `[    T1]`), colours.
-fn message(mut line: &[u8]) -> &[u8] {
-    while let Some(rest) = without_prefix(line) {
-        line = rest;
-    }
-    line
-}
-
-fn without_prefix(line: &[u8]) -> Option<&[u8]> {
-    match line {
-        [b' ' | b'\t', rest @ ..] => Some(rest),
-        [b'<', rest @ ..] => bracketed(rest, b'>', |b| b.is_ascii_digit()),
-        [b'[', rest @ ..] => {
-            bracketed(rest, b']', |b| matches!(b, b' ' | b'.' | b'C' | b'T' | b'0'..=b'9'))
-        }
-        // ECMA-48 §5.4: a control sequence ends with a byte from @ to ~.
-        [0x1b, b'[', rest @ ..] => {
-            let end = rest.iter().position(|b| (0x40..=0x7e).contains(b))?;
-            Some(&rest[end + 1..])
-        }
-        _ => None,
-    }
-}
-
-/// What follows `close`, if only bytes that `inside` allows come before it.
-fn bracketed(rest: &[u8], close: u8, inside: impl Fn(u8) -> bool) -> Option<&[u8]> {
-    let end = rest.iter().position(|b| *b == close)?;
-    let (within, after) = rest.split_at(end);
-    (!within.is_empty() && within.iter().all(|b| inside(*b))).then(|| &after[1..])
+fn head(line: &[u8]) -> &[u8] {
+    &line[..line.len().min(LINE_HEAD)]
 }

@@ -7,7 +7,8 @@
 //!   0000_6000    PVH start info, modules       00f4..00f8  isa-debug-exit
 //!   0000_7000    zero page, then setup_data    03f8..0400  serial port COM1
 //!   0000_9000    page tables (3 or 6 pages)    0600..0602  ACPI sleep registers
-//!   0002_0000    kernel command line           0cf9        reset control
+//!   0002_0000    kernel command line           0505        pvpanic
+//!                                              0cf9        reset control
 //!   0009_fc00  end of low memory, EBDA           0cf8..0d00  PCI configuration, around it
 //!   000e_0000    ACPI tables, RSDP first
 //!   0010_0000    high memory: kernel; initrd at the top of low RAM
@@ -84,6 +85,8 @@ pub const CMOS: u64 = 0x70;
 pub const DEBUG_EXIT: u64 = 0xf4;
 /// First serial port, eight registers.
 pub const SERIAL: u64 = 0x3f8;
+/// pvpanic, where QEMU has it.
+pub const PVPANIC: u64 = 0x505;
 /// ACPI sleep control register; the status register follows it.
 pub const ACPI_SLEEP: u64 = 0x600;
 /// Sleep type that means soft off (S5) there: the value of `\_S5` in ACPI.

@@ -294,7 +294,7 @@ fn a_console_that_is_off_is_watched_all_the_same() {
     push_all(&output, b"Kernel panic - not syncing: x\n---[ end Kernel panic\n");
     assert!(!output.is_busy());
     assert_eq!(output.facts().panic.as_deref(), Some("Kernel panic - not syncing: x"));
-    assert_eq!(output.panic_ended().read().unwrap(), 1);
+    assert_eq!(output.news().read().unwrap(), 1);
     assert!(output.done().read().is_err(), "not closed");
     assert_eq!(writer.finish(far()).unwrap(), 0);
     assert_eq!(output.done().read().unwrap(), 1);

@@ -1,0 +1,12 @@
+//! pvpanic: a register through which a guest's kernel says that it panics
+//! (QEMU, `docs/specs/pvpanic.rst`), as a port or as a PCI function.
+
+mod function;
+mod note;
+mod port;
+#[cfg(test)]
+mod tests;
+
+pub use function::PanicFunction;
+pub use note::PanicNote;
+pub use port::PanicPort;
