@@ -157,6 +157,9 @@ pub(super) fn recognise(head: &[u8]) -> bool {
 
 /// Decides between the protocols: PVH if there is a note, Multiboot if there
 /// is a header, else the 64-bit entry.
+///
+/// Linux has both PVH and the 64-bit entry, and is entered by the latter: PVH
+/// has no place for a seed of its random numbers.
 pub(super) fn parse(source: &Source<'_>, head: &[u8]) -> Result<Image, ParseError> {
     let header = file_header(source, head)?;
     let phdrs = program_headers(source, &header)?;
@@ -164,6 +167,11 @@ pub(super) fn parse(source: &Source<'_>, head: &[u8]) -> Result<Image, ParseErro
     if let Some(entry) = notes.pvh_entry {
         if u32::try_from(entry).is_err() {
             return Err(damaged("its PVH entry lies above 4 GiB"));
+        }
+        if notes.linux
+            && let Some(entry) = linux_entry(&header, &phdrs)
+        {
+            return image(source, &phdrs, entry, Protocol::Linux64, true);
         }
         return image(source, &phdrs, entry, Protocol::Pvh, notes.linux);
     }
@@ -282,17 +290,28 @@ fn no_kernel(header: &Header, phdrs: &[Phdr], notes: &Notes, head: &[u8]) -> Opt
     }
 }
 
+/// Whether `address` lies in the segment, which starts at `start`, and the
+/// segment is code.
+fn is_code(phdr: &Phdr, start: u64, address: u64) -> bool {
+    phdr.kind == PT_LOAD
+        && phdr.flags & PF_X != 0
+        && address.checked_sub(start).is_some_and(|offset| offset < phdr.memsz)
+}
+
 /// The entry point as a physical address: some linkers write the virtual one.
 fn physical_entry(header: &Header, phdrs: &[Phdr]) -> u64 {
-    let holds = |phdr: &&Phdr| {
-        phdr.kind == PT_LOAD
-            && phdr.flags & PF_X != 0
-            && header.entry.checked_sub(phdr.vaddr).is_some_and(|offset| offset < phdr.memsz)
-    };
-    match phdrs.iter().find(holds) {
+    match phdrs.iter().find(|phdr| is_code(phdr, phdr.vaddr, header.entry)) {
         Some(phdr) => (header.entry - phdr.vaddr).wrapping_add(phdr.paddr),
         None => header.entry,
     }
+}
+
+/// The 64-bit entry of a Linux kernel that has another besides, if its file
+/// header names one.
+fn linux_entry(header: &Header, phdrs: &[Phdr]) -> Option<u64> {
+    let entry = physical_entry(header, phdrs);
+    let is_entered = phdrs.iter().any(|phdr| is_code(phdr, phdr.paddr, entry));
+    (header.wide && header.kind == ET_EXEC && is_entered).then_some(entry)
 }
 
 fn image(

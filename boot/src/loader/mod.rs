@@ -7,7 +7,8 @@
 //! | file | protocol |
 //! |---|---|
 //! | bzImage | Linux 64-bit entry, setup header copied from the file |
-//! | ELF with PVH note | Xen PVH |
+//! | ELF of Linux, 64 bits | Linux 64-bit entry, or Xen PVH if only a note names an entry |
+//! | other ELF with PVH note | Xen PVH |
 //! | ELF or flat image with Multiboot 1 header | Multiboot 1 |
 //! | other 64-bit ELF | Linux 64-bit entry |
 //!

@@ -33,6 +33,8 @@ fn the_pvh_note_is_found_behind_others_and_in_any_segment() {
         let mut elf = Elf::new().with_note(note(b"GNU\0", 3, b"first", 4));
         elf.notes.push((notes, alignment as u64));
         elf = elf.with_note(note(b"GNU\0", 3, b"last", 4));
+        // An address that is nowhere: no 64-bit entry.
+        elf.entry = 0;
         let image = image(&elf.bytes()).unwrap();
         assert_eq!((image.kind(), image.entry), (KernelKind::ElfPvh, BASE + 4));
         assert!(image.linux);
@@ -41,9 +43,33 @@ fn the_pvh_note_is_found_behind_others_and_in_any_segment() {
 }
 
 #[test]
+fn linux_is_entered_by_its_64_bit_entry_if_it_has_one() {
+    let linux = || {
+        let notes = [note(b"Linux\0", 0x100, b"12345", 4), pvh_note(BASE as u32 + 4)].concat();
+        Elf::new().with_note(notes)
+    };
+    let parsed = image(&linux().bytes()).unwrap();
+    assert_eq!((parsed.kind(), parsed.entry, parsed.linux), (KernelKind::Elf64, BASE, true));
+    assert_eq!(parsed.cmdline_limit, 2047);
+    let mut elsewhere = linux();
+    (elsewhere.loads[0].vaddr, elsewhere.entry) = (0xffff_ffff_8000_0000, 0xffff_ffff_8000_0002);
+    let parsed = image(&elsewhere.bytes()).unwrap();
+    assert_eq!((parsed.kind(), parsed.entry), (KernelKind::Elf64, BASE + 2));
+    for (elf, why) in [
+        (Elf { wide: false, ..linux() }, "32 bits"),
+        (Elf { kind: 3, ..linux() }, "not at the addresses of its headers"),
+        (Elf { entry: BASE - 1, ..linux() }, "an entry before the code"),
+        (Elf { entry: BASE + 0x2000, ..linux() }, "an entry behind the code"),
+    ] {
+        let parsed = image(&elf.bytes()).unwrap();
+        assert_eq!((parsed.kind(), parsed.entry), (KernelKind::ElfPvh, BASE + 4), "{why}");
+    }
+}
+
+#[test]
 fn notes_padded_to_4_are_found_in_segments_aligned_to_8() {
     let mut elf = Elf::new();
-    let mut notes = note(b"Linux\0", 0x100, b"12345", 4);
+    let mut notes = note(b"GNU\0", 0x100, b"12345", 4);
     notes.extend(pvh_note(BASE as u32));
     elf.notes.push((notes, 8));
     assert_eq!(image(&elf.bytes()).unwrap().kind(), KernelKind::ElfPvh);
