@@ -11,8 +11,8 @@ mod rings;
 mod subject;
 
 use subject::{
-    BalloonSubject, BlkSubject, ConsoleSubject, FsSubject, NetSubject, PairsSubject, RngSubject,
-    ThreadedBlkSubject, VsockSubject,
+    BalloonSubject, BlkSubject, ConsoleSubject, FsSubject, KernelSubject, NetSubject, PairsSubject,
+    RngSubject, ThreadedBlkSubject, VsockSubject,
 };
 
 /// Makes a test of each rule, on every device and transport, PCI with its pin
@@ -40,6 +40,8 @@ macro_rules! every {
             $module::$rule::<PairsSubject, PciRegisters<true>>();
             $module::$rule::<FsSubject<false>, MmioRegisters>();
             $module::$rule::<FsSubject<true>, PciRegisters<true>>();
+            $module::$rule::<KernelSubject, MmioRegisters>();
+            $module::$rule::<KernelSubject, PciRegisters<true>>();
             $module::$rule::<BalloonSubject, MmioRegisters>();
             $module::$rule::<BalloonSubject, PciRegisters<true>>();
         }

@@ -3,6 +3,7 @@
 mod balloon;
 mod console;
 mod fs;
+mod kernel;
 mod net;
 mod rng;
 mod vsock;
@@ -20,6 +21,7 @@ use vmm_core::event::RequestSender;
 pub(crate) use balloon::BalloonSubject;
 pub(crate) use console::ConsoleSubject;
 pub(crate) use fs::FsSubject;
+pub(crate) use kernel::KernelSubject;
 pub(crate) use net::{NetSubject, PairsSubject};
 pub(crate) use rng::RngSubject;
 pub(crate) use vsock::VsockSubject;
@@ -33,7 +35,8 @@ pub(crate) const ALL: u64 = u64::MAX;
 /// Longer than any machine takes; only what never happens takes for ever.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What `look` finds; waits for it, for a device may have threads of its own.
+/// What `look` finds; waits for it, for a device may have threads of its own or
+/// hear of what others do.
 pub(crate) fn eventually<R: Registers, T>(
     guest: &mut Guest<R>,
     mut look: impl FnMut(&mut Guest<R>) -> Option<T>,
@@ -44,6 +47,7 @@ pub(crate) fn eventually<R: Registers, T>(
         if found.is_some() || start.elapsed() > PATIENCE {
             return found;
         }
+        guest.pump();
         thread::yield_now();
     }
 }
