@@ -1,17 +1,13 @@
-use std::cmp::Ordering;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::thread;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::kernel::compare_versions;
 use super::*;
 
+mod disk;
+mod kernel;
 mod net;
 mod share;
 mod vsock;
@@ -123,164 +119,6 @@ fn addresses_are_those_of_one_interface() {
 
 fn disk(text: &str) -> Result<DiskConfig, BadValue> {
     DiskConfig::parse(OsStr::new(text))
-}
-
-#[test]
-fn a_disk_is_a_path_and_its_options() {
-    let id = |id: &str| Some(id.parse().unwrap());
-    let plain = DiskConfig::new("a");
-    assert_eq!(disk("a"), Ok(plain.clone()));
-    assert_eq!(disk("a,readonly"), Ok(DiskConfig { readonly: true, ..plain.clone() }));
-    assert_eq!(
-        disk("a,id=x,readonly"),
-        Ok(DiskConfig { readonly: true, id: id("x"), ..plain.clone() })
-    );
-    assert_eq!(disk("a,,b"), Ok(DiskConfig { path: "a,b".into(), ..plain.clone() }));
-    assert_eq!(disk("a,,,id=x=y"), Ok(DiskConfig { path: "a,".into(), id: id("x=y"), ..plain }));
-    let all = "a,sparse=off,bandwidth=10M,iops=500,queue-size=64,queues=2,cache=direct,\
-               serial=S1,id=x,readonly,format=qcow2";
-    let expected = DiskConfig {
-        path: "a".into(),
-        format: Some(DiskFormat::Qcow2),
-        readonly: true,
-        id: id("x"),
-        serial: id("S1"),
-        cache: CacheMode::Direct,
-        queues: Some(2.try_into().unwrap()),
-        queue_size: 64.try_into().unwrap(),
-        iops: Some(500.try_into().unwrap()),
-        bandwidth: Some("10M".parse().unwrap()),
-        sparse: false,
-    };
-    assert_eq!(disk(all), Ok(expected));
-}
-
-#[test]
-fn what_is_not_said_of_a_disk_follows_from_the_rest() {
-    let serial = |text| disk(text).unwrap().serial().map(ToString::to_string);
-    assert_eq!(serial("a"), None);
-    assert_eq!(serial("a,id=x"), Some("x".to_owned()));
-    assert_eq!(serial("a,id=x,serial=y"), Some("y".to_owned()));
-    let queues = |text, cpus| disk(text).unwrap().queues(CpuCount::try_from(cpus).unwrap());
-    assert_eq!([1, 2, 4, 64].map(|cpus| queues("a", cpus)), [1, 2, 4, 4]);
-    assert_eq!(queues("a,queues=8", 1), 8);
-}
-
-#[test]
-fn a_disk_takes_only_numbers_that_it_can_have() {
-    for fits in [
-        "queues=1",
-        "queues=16",
-        "queue-size=4",
-        "queue-size=1024",
-        "iops=1",
-        "iops=4294967295",
-        "bandwidth=4K",
-        "bandwidth=1T",
-        "sparse=on",
-        "format=raw",
-        "cache=writeback",
-        "cache=unsafe",
-    ] {
-        assert!(disk(&format!("a,{fits}")).is_ok(), "{fits}");
-    }
-    let sentences = [
-        ("queues", &["0", "17", "-1", "two", ""][..], "a disk has 1 to 16 queues"),
-        (
-            "queue-size",
-            &["2", "96", "2048", "x"],
-            "a queue's size is a power of two from 4 to 1024",
-        ),
-        ("iops", &["0", "4294967296", "1K"], "a limit is 1 to 4294967295 requests a second"),
-        ("bandwidth", &["4095", "1025G", "0"], "a limit is 4K to 1T a second"),
-        ("sparse", &["yes", ""], "it is on or off"),
-        ("format", &["vmdk", "RAW"], "a format is raw or qcow2"),
-        ("cache", &["none", ""], "a cache is writeback, direct or unsafe"),
-    ];
-    for (key, values, sentence) in sentences {
-        for value in values {
-            let text = format!("a,{key}={value}");
-            assert_eq!(reason(disk(&text)), format!("{key}={value}: {sentence}"));
-        }
-    }
-    assert_eq!(reason(disk("a,queues=1,queues=2")), "queues is given twice");
-}
-
-#[test]
-fn a_disk_option_that_is_none_is_named() {
-    assert_eq!(reason(disk("")), "the path is empty");
-    assert_eq!(reason(disk(",readonly")), "the path is empty");
-    assert_eq!(reason(disk("a,readonly,readonly")), "readonly is given twice");
-    assert_eq!(reason(disk("a,id=")), "id=: that is not 1 to 20 printable ASCII characters");
-    assert!(reason(disk("a,id=123456789012345678901")).contains("1 to 20"));
-    for (text, option) in [
-        ("a,", "''"),
-        ("a,readonyl", "'readonyl'"),
-        ("a,readonly=1", "'readonly=1'"),
-        ("a,id", "'id'"),
-        ("a,sparse", "'sparse'"),
-        ("a,queue_size=4", "'queue_size=4'"),
-    ] {
-        assert!(reason(disk(text)).starts_with(&format!("{option} is no option")), "{text:?}");
-    }
-}
-
-#[test]
-fn versions_order_by_number() {
-    let ordered = ["6.1.0-9-amd64", "6.1.0-10-amd64", "6.9.0", "6.10.0-rc1", "6.10.0", "6.10.1"];
-    for (i, a) in ordered.iter().enumerate() {
-        for (j, b) in ordered.iter().enumerate() {
-            assert_eq!(compare_versions(a, b), i.cmp(&j), "{a} and {b}");
-        }
-    }
-}
-
-#[test]
-fn the_newest_kernel_is_taken_and_folders_are_not() {
-    let boot = tempfile::tempdir().unwrap();
-    for name in ["vmlinuz-6.9.0", "vmlinuz-6.10.0", "initrd.img-7.0.0", "vmlinux-8.0"] {
-        fs::write(boot.path().join(name), "x").unwrap();
-    }
-    fs::create_dir(boot.path().join("vmlinuz-9.0")).unwrap();
-    assert_eq!(newest_kernel(boot.path()), Ok(boot.path().join("vmlinuz-6.10.0")));
-}
-
-#[test]
-fn a_kernel_that_only_root_can_read_is_named_with_what_helps() {
-    let boot = tempfile::tempdir().unwrap();
-    fs::set_permissions(boot.path(), Permissions::from_mode(0o755)).unwrap();
-    let (old, new) = (boot.path().join("vmlinuz-6.1"), boot.path().join("vmlinuz-6.2"));
-    for path in [&old, &new] {
-        fs::write(path, "x").unwrap();
-        fs::set_permissions(path, Permissions::from_mode(0o0)).unwrap();
-    }
-    let newest = || {
-        // Takes this thread's rights over files away, if it is root's.
-        nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65534));
-        newest_kernel(boot.path())
-    };
-    let error = thread::scope(|scope| scope.spawn(newest).join()).unwrap().unwrap_err();
-    let path = new.display();
-    assert_eq!(
-        error.to_string(),
-        format!(
-            "no --kernel was given and {path} cannot be read by this user: run `sudo chmod +r \
-             {path}`, or give a kernel with --kernel"
-        )
-    );
-
-    fs::set_permissions(&old, Permissions::from_mode(0o644)).unwrap();
-    let found = thread::scope(|scope| scope.spawn(newest).join()).unwrap();
-    assert_eq!(found, Ok(old), "the newest that can be read");
-}
-
-#[test]
-fn no_kernel_says_what_was_looked_for() {
-    let error = newest_kernel(Path::new("/nowhere")).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "no --kernel was given and there is no /nowhere/vmlinuz-* to take instead"
-    );
 }
 
 fn balloon(text: &str) -> Result<BalloonConfig, BadValue> {
@@ -471,14 +309,6 @@ proptest! {
     fn a_timeout_survives_printing(millis in 1_u64..86_400_000_000) {
         let timeout: Timeout = format!("{millis}ms").parse().unwrap();
         prop_assert_eq!(timeout.to_string().parse(), Ok(timeout));
-    }
-
-    #[test]
-    fn versions_are_totally_ordered(a in "[0-9a-c.~-]{0,8}", b in "[0-9a-c.~-]{0,8}", c in "[0-9a-c.~-]{0,8}") {
-        prop_assert_eq!(compare_versions(&a, &b), compare_versions(&b, &a).reverse());
-        if compare_versions(&a, &b) != Ordering::Greater && compare_versions(&b, &c) != Ordering::Greater {
-            prop_assert_ne!(compare_versions(&a, &c), Ordering::Greater);
-        }
     }
 }
 

@@ -13,6 +13,8 @@ use crate::virtio::spec::{desc, feature, isr};
 use crate::virtio::testing::*;
 
 mod control;
+mod lost;
+mod offloads;
 mod pace;
 mod pairs;
 mod stream;
@@ -337,149 +339,12 @@ fn packets_too_short_or_too_long_are_dropped() {
     }
 }
 
-const CSUM: Header =
-    Header { flags: 1, gso_type: 0, hdr_len: 0, gso_size: 0, csum_start: 34, csum_offset: 16 };
-const TSO4: Header = Header { gso_type: GSO_TCPV4, hdr_len: 54, gso_size: 1448, ..CSUM };
-const TSO6: Header = Header { gso_type: GSO_TCPV6, ..TSO4 };
-const USO: Header = Header { gso_type: GSO_UDP_L4, hdr_len: 42, ..TSO4 };
-const ALL: u64 = F_CSUM | F_HOST_TSO4 | F_HOST_TSO6 | F_HOST_USO;
-
-#[test]
-fn right_offload_headers_reach_the_host() {
-    for header in [Header::default(), CSUM, TSO4, TSO6, USO] {
-        assert_eq!(header.checked(3000, ALL), Some(header));
-        assert_eq!(Header::from_bytes(&header.to_bytes()), header);
-        let mut bench = Bench::new(ALL);
-        let seen = bench.send(header.to_bytes(), &frame(3000), &[]).unwrap();
-        assert_eq!(seen[..HEADER_LEN], header.to_bytes());
-    }
-}
-
-#[test]
-fn wrong_offload_headers_drop_the_packet() {
-    for (header, features) in [
-        (CSUM, 0),
-        (Header { csum_start: u16::MAX, ..CSUM }, ALL),
-        (Header { csum_offset: u16::MAX, ..CSUM }, ALL),
-        (Header { csum_start: 82, ..CSUM }, ALL),
-        (TSO4, ALL & !F_HOST_TSO4),
-        (TSO6, ALL & !F_HOST_TSO6),
-        (USO, ALL & !F_HOST_USO),
-        (USO, ALL & !F_CSUM),
-        (Header { flags: 0, ..TSO4 }, ALL),
-        (Header { gso_size: 0, ..TSO4 }, ALL),
-        (Header { gso_type: 3, ..TSO4 }, ALL),
-        (Header { gso_type: 0x80 | GSO_TCPV4, ..TSO4 }, ALL),
-        (Header { gso_type: 0xff, ..TSO4 }, ALL),
-    ] {
-        let mut bench = Bench::new(features);
-        assert_eq!(bench.send(header.to_bytes(), &frame(99), &[]), None, "{header:?}");
-        assert_eq!(bench.send(PLAIN, &frame(60), &[]), Some(packet(60)));
-    }
-}
-
-#[test]
-fn what_the_header_only_hints_at_is_put_right() {
-    let checked = Header { hdr_len: u16::MAX, flags: 0xff, ..TSO4 }.checked(99, ALL);
-    assert_eq!(checked, Some(Header { hdr_len: 99, ..TSO4 }));
-    let checked = Header { csum_start: 9, gso_size: 9, ..Header::default() }.checked(99, ALL);
-    assert_eq!(checked, Some(Header::default()));
-}
-
-#[test]
-fn the_host_is_told_what_the_driver_takes() {
-    let all = Offloads { uso: false, ..Offloads::ALL };
-    for (features, wanted) in [
-        (0, Offloads::default()),
-        (F_GUEST_TSO4 | F_GUEST_TSO6, Offloads::default()),
-        (F_GUEST_CSUM, Offloads { tso4: false, tso6: false, ..all }),
-        (F_GUEST_CSUM | F_GUEST_TSO4, Offloads { tso6: false, ..all }),
-        (F_GUEST_CSUM | F_GUEST_TSO6, Offloads { tso4: false, ..all }),
-        (F_GUEST_CSUM | F_GUEST_TSO4 | F_GUEST_TSO6, all),
-        (F_GUEST_CSUM | F_GUEST_TSO4 | F_GUEST_TSO6 | F_GUEST_USO4, all),
-        (F_GUEST_USO4 | F_GUEST_USO6, Offloads::default()),
-        (
-            F_GUEST_CSUM | F_GUEST_USO4 | F_GUEST_USO6,
-            Offloads { csum: true, uso: true, ..Offloads::default() },
-        ),
-    ] {
-        let mut bench = Bench::new(features);
-        assert_eq!(*bench.offloads.lock().unwrap(), wanted);
-        bench.guest.regs.set_status(0);
-        assert_eq!(*bench.offloads.lock().unwrap(), Offloads::default());
-    }
-}
-
 #[test]
 fn the_configuration_tells_address_link_and_mtu() {
     let mut bench = Bench::new(0);
     let mut config = [0xff; 14];
     bench.guest.regs.read_config(0, &mut config);
     assert_eq!(config, [2, 1, 2, 3, 4, 5, 1, 0, 0, 0, 0xdc, 5, 0, 0]);
-}
-
-/// A backend whose host side goes away with the first packet: readable, but
-/// only with errors.
-struct Gone {
-    socket: UnixDatagram,
-    is_lost: bool,
-}
-
-impl NetBackend for Gone {
-    fn poll_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-    fn mtu(&self) -> Option<u16> {
-        Some(68)
-    }
-    fn set_offloads(&mut self, _: Offloads) -> io::Result<()> {
-        if self.is_lost { Err(io::Error::other("gone")) } else { Ok(()) }
-    }
-    fn offloads(&self) -> Offloads {
-        Offloads::ALL
-    }
-    fn set_enabled(&mut self, _: bool) -> io::Result<()> {
-        Ok(())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-    fn has_packet(&self) -> bool {
-        false
-    }
-    fn discard(&mut self) -> bool {
-        false
-    }
-    fn receive(&mut self, _: &[VolatileSlice<'_>]) -> io::Result<usize> {
-        self.is_lost = true;
-        Err(io::Error::other("gone"))
-    }
-    fn send(&mut self, _: &[VolatileSlice<'_>]) -> io::Result<()> {
-        Err(io::Error::other("gone"))
-    }
-}
-
-#[test]
-fn a_lost_backend_takes_the_link_down_and_nothing_else() {
-    let (socket, peer) = UnixDatagram::pair().unwrap();
-    peer.send(b"readable").unwrap();
-    let gone = Gone { socket, is_lost: false };
-    let mut guest = Guest::mmio(device(gone));
-    assert_eq!(guest.regs.device_features() & F_MTU, 0, "an MTU below 1280 is not told");
-    guest.start(feature::VERSION_1);
-    guest.queues[RX].add(&guest.mem, &[write_only(BUFFERS, 100)]);
-    guest.kick(0);
-    assert_eq!(guest.regs.take_interrupts(), isr::CONFIG);
-    assert!(!guest.is_reset_needed());
-    let mut status = [0xff; 2];
-    guest.regs.read_config(6, &mut status);
-    assert_eq!(status, [0, 0]);
-    guest.write(PACKETS, &packet(60));
-    guest.queues[TX].add(&guest.mem, &[read_only(PACKETS, 72)]);
-    guest.kick(1);
-    assert_eq!(guest.used(TX), Some((0, 0)));
-    guest.start(feature::VERSION_1);
-    assert!(!guest.is_reset_needed(), "the driver may start without a link");
 }
 
 #[test]
@@ -493,41 +358,4 @@ fn default_addresses_are_stable_local_and_differ() {
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), 1200);
-}
-
-proptest! {
-    /// Whatever a header says, what reaches the host is safe.
-    #[test]
-    fn headers_never_point_outside_the_frame(
-        bytes: [u8; HEADER_LEN],
-        len in 0_usize..70_000,
-        features: u64,
-    ) {
-        if let Some(header) = Header::from_bytes(&bytes).checked(len, features) {
-            prop_assert!(len >= 14);
-            prop_assert!(header.flags <= HDR_F_NEEDS_CSUM);
-            let field = usize::from(header.csum_start) + usize::from(header.csum_offset);
-            prop_assert!(header.flags == 0 || field + 2 <= len);
-            prop_assert!(header.flags == 0 || features & F_CSUM != 0);
-            prop_assert!(usize::from(header.hdr_len) <= len);
-            prop_assert!(header.gso_type == GSO_NONE || (header.gso_size > 0 && header.flags == 1));
-        }
-    }
-
-    #[test]
-    fn any_sent_chain_is_given_back(
-        header: [u8; HEADER_LEN],
-        len in 0_usize..2000,
-        cuts in prop::collection::vec(any::<u32>(), 0..9),
-        writable: bool,
-    ) {
-        let mut bench = Bench::new(ALL);
-        bench.send(header, &frame(len), &cuts);
-        let flags = if writable { desc::WRITE } else { 0 };
-        let segment = Segment { addr: PACKETS, len: 5, flags };
-        bench.guest.queues[TX].add(&bench.guest.mem, &[segment]);
-        bench.guest.kick(1);
-        prop_assert!(bench.guest.used(TX).is_some());
-        prop_assert_eq!(bench.send(PLAIN, &frame(60), &[]), Some(packet(60)));
-    }
 }

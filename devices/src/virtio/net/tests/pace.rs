@@ -1,6 +1,7 @@
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
+use super::offloads::TSO4;
 use super::*;
 use crate::virtio::rate::Limits;
 
