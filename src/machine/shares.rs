@@ -10,10 +10,20 @@ const OTHERS: u64 = 4096;
 /// often not much more.
 const MOST: u64 = 512 << 10;
 
+/// Fewer than that, and guests will notice.
+const FEW: usize = 32 << 10;
+
 /// The directories that guests mount.
 pub(super) fn open(config: &VmConfig) -> Result<Vec<Share>, RunError> {
     let Ok(count @ 1..) = u64::try_from(config.shares.len()) else { return Ok(Vec::new()) };
-    let limits = limits(allow_descriptors(), count);
+    let descriptors = allow_descriptors();
+    let limits = limits(descriptors, count);
+    if limits.inodes < FEW {
+        log::warn!(
+            "--share: a guest can know only {} files at once, as ulimit -Hn is {descriptors}",
+            limits.inodes
+        );
+    }
     let open = |share: &crate::config::ShareConfig| {
         let options = ShareOptions { read_only: share.read_only, limits };
         Share::open(&share.path, options).map_err(RunError::Share)
@@ -23,7 +33,12 @@ pub(super) fn open(config: &VmConfig) -> Result<Vec<Share>, RunError> {
 
 /// Lets this process have as many descriptors as it may; returns how many.
 fn allow_descriptors() -> u64 {
+    let wanted = MOST + OTHERS;
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| {
+        // Root may have more.
+        if hard < wanted && setrlimit(Resource::RLIMIT_NOFILE, wanted, wanted).is_ok() {
+            return Ok(wanted);
+        }
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
         Ok(hard)
     });

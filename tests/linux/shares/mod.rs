@@ -1,5 +1,7 @@
 //! Directories of the host's under Linux guests.
 
+mod hostile;
+mod posix;
 mod writable;
 
 use std::path::Path;

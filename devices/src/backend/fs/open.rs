@@ -14,6 +14,10 @@ use super::session::{Opened, SELF, Session, User, checked};
 const SHARED: i32 =
     libc::O_ACCMODE | libc::O_APPEND | libc::O_NONBLOCK | libc::O_SYNC | libc::O_DSYNC;
 
+/// Nothing is to be told when a program of the guest closes the file (FUSE 7.36;
+/// older drivers tell anyway).
+const FOPEN_NOFLUSH: u32 = 1 << 5;
+
 /// Those of `flags` that the host's file has, too.
 pub(super) fn clean(flags: u32) -> u32 {
     flags & SHARED.cast_unsigned()
@@ -37,7 +41,11 @@ impl Session {
     pub fn open(&self, inode: u64, flags: u32, fuse_flags: u32) -> io::Result<Opened> {
         self.take_handle()?;
         let opened = self.files.open(&SELF, inode, clean(flags), fuse_flags);
-        self.opened(opened.map(|(handle, options, _)| (handle, options)))
+        let mut opened = self.opened(opened.map(|(handle, options, _)| (handle, options)))?;
+        if !writes(flags) {
+            opened.flags |= FOPEN_NOFLUSH;
+        }
+        Ok(opened)
     }
 
     /// Opens the directory `inode`.

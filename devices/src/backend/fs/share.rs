@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fuse_backend_rs::passthrough::{CachePolicy, Config, PassthroughFs};
+use nix::sys::stat::{Mode, umask};
 
 use super::Session;
 
@@ -74,9 +75,7 @@ impl Share {
         self.options.read_only
     }
 
-    /// The share as a guest sees it that has just mounted it. Clears the file
-    /// creation mask of the calling thread, which should not share it with
-    /// others: a guest has its own.
+    /// The share as a guest sees it that has just mounted it.
     ///
     /// # Errors
     /// What the host said.
@@ -102,7 +101,11 @@ impl Share {
             use_host_ino: true,
             ..Config::default()
         })?;
-        files.import()?;
+        // It clears the file creation mask.
+        let mask = umask(Mode::empty());
+        let imported = files.import();
+        umask(mask);
+        imported?;
         Ok(Session::new(files, self.options, time))
     }
 }

@@ -79,8 +79,7 @@ impl Fs {
         })
     }
 
-    /// The same on the event loop, to test with. Clears the file creation mask
-    /// of the thread that runs the loop.
+    /// The same on the event loop, to test with.
     ///
     /// # Errors
     /// If the host has no descriptor left.

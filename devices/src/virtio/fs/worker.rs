@@ -88,11 +88,14 @@ impl Crew for Workers {
 /// What a thread does.
 fn run(name: &str, post: &Post<Lane>, stop: &StopFlag) -> io::Result<()> {
     let _closing = Closing(post);
+    // The guest has file creation masks of its own. That of this process stays
+    // for others, and for the guest, too, where a container forbids this.
+    match unshare(CloneFlags::CLONE_FS) {
+        Ok(()) => drop(umask(Mode::empty())),
+        Err(error) => log::debug!("{name}: the umask is that of the process: {error}"),
+    }
     while let Some(mut lane) = post.take(stop) {
         panic_if_asked(name);
-        // The guest has masks of its own. That of this process stays for others.
-        unshare(CloneFlags::CLONE_FS)?;
-        umask(Mode::empty());
         serve(&mut lane, post, stop)?;
         post.give_back(lane);
     }

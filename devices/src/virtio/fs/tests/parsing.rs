@@ -28,6 +28,25 @@ proptest! {
         }
     }
 
+    /// Whatever a driver asks for, it is answered, and nothing beside the
+    /// directory changes.
+    #[test]
+    fn any_messages_are_answered_and_confined(
+        how in 0_u8..4,
+        messages in prop::collection::vec(
+            (any::<u8>(), any::<u8>(), prop::collection::vec(any::<u8>(), 0..60), any::<u8>()),
+            0..30,
+        ),
+    ) {
+        let mut data = vec![how];
+        for (opcode, node, body, name) in messages {
+            data.extend([opcode, node, u8::try_from(body.len()).unwrap()]);
+            data.extend(body);
+            data.extend([1, name]);
+        }
+        play_files(&data);
+    }
+
     /// Names come back as they were.
     #[test]
     fn two_names_are_told_apart(from in "[^\0]{0,30}", to in "[^\0]{0,30}", directory: u64) {
