@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod acpi;
+pub mod initramfs;
 pub mod linux;
 pub mod loader;
 

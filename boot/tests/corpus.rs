@@ -5,7 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use boot::loader::{Unusable, parse_bytes};
+use boot::initramfs::play_lists;
+use boot::loader::{Unusable, parse_bytes, release_of_bytes};
 use boot::{Cmdline, Kernel, KernelKind, load};
 use vm_memory::GuestAddress;
 use vmm_core::mem::{allocate, plan};
@@ -53,6 +54,15 @@ fn check(path: &Path, result: Result<KernelKind, Unusable>) {
 fn kernel_open_says_of_each_input_what_its_name_says() {
     for (path, data) in corpus("kernel_open") {
         check(&path, parse_bytes(&data));
+        // Whatever the file is, the search for a release ends.
+        release_of_bytes(&data);
+    }
+}
+
+#[test]
+fn module_lists_give_an_order_or_an_error() {
+    for (_, data) in corpus("module_lists") {
+        play_lists(&data);
     }
 }
 

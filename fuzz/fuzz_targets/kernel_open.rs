@@ -1,9 +1,10 @@
 //! Any bytes as a kernel file: named or understood, never a panic.
 #![no_main]
 
-use boot::loader::parse_bytes;
+use boot::loader::{parse_bytes, release_of_bytes};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let _ = parse_bytes(data);
+    let _ = release_of_bytes(data);
 });

@@ -7,12 +7,32 @@ use vmm_core::mem::GuestRam;
 
 use crate::loader::irregular;
 
-/// An initial RAM disk, in a file.
+/// An initial RAM disk: a file, or [made](crate::initramfs::Initramfs) of
+/// pieces.
 #[derive(Debug)]
 pub struct Initrd {
     path: PathBuf,
-    file: File,
+    pieces: Vec<Piece>,
     size: u64,
+}
+
+/// Bytes that follow each other in an initial RAM disk.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// Made by us.
+    Bytes(Vec<u8>),
+    /// The first `size` bytes of a file.
+    File { file: File, size: u64 },
+}
+
+impl Piece {
+    /// Its length in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => u64::try_from(bytes.len()).expect("lengths have 64 bits here"),
+            Self::File { size, .. } => *size,
+        }
+    }
 }
 
 /// Why an initrd cannot be used.
@@ -75,11 +95,17 @@ impl Initrd {
         let file = File::open(&path).map_err(failed)?;
         match file.metadata().map_err(failed)?.len() {
             0 => Err(InitrdError::Empty { path }),
-            size => Ok(Self { path, file, size }),
+            size => Ok(Self { path, pieces: vec![Piece::File { file, size }], size }),
         }
     }
 
-    /// The path it was opened by.
+    /// One of these pieces, which are not all empty; `name` is for messages.
+    pub(crate) fn of(name: &str, pieces: Vec<Piece>) -> Self {
+        let size = pieces.iter().map(Piece::size).sum();
+        Self { path: name.into(), pieces, size }
+    }
+
+    /// The path it was opened by, or its name.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -94,13 +120,26 @@ impl Initrd {
         self.path.file_name().map_or(b"", |name| name.as_encoded_bytes())
     }
 
-    /// Copies the file into guest memory from `address`.
+    /// Copies it into guest memory from `address`.
     pub(crate) fn copy_to(&self, ram: &GuestRam, address: u64) -> Result<(), InitrdError> {
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(0))
-            .map_err(|source| InitrdError::Seek { path: self.path.clone(), source })?;
-        let size = usize::try_from(self.size).expect("it fits into guest memory");
-        ram.read_exact_volatile_from(GuestAddress(address), &mut file, size)
-            .map_err(|source| InitrdError::Copy { path: self.path.clone(), source })
+        let copy = |source| InitrdError::Copy { path: self.path.clone(), source };
+        let mut address = address;
+        for piece in &self.pieces {
+            match piece {
+                Piece::Bytes(bytes) => {
+                    ram.write_slice(bytes, GuestAddress(address)).map_err(copy)?;
+                }
+                Piece::File { file, size } => {
+                    let mut file = file;
+                    file.seek(SeekFrom::Start(0))
+                        .map_err(|source| InitrdError::Seek { path: self.path.clone(), source })?;
+                    let size = usize::try_from(*size).expect("it fits into guest memory");
+                    ram.read_exact_volatile_from(GuestAddress(address), &mut file, size)
+                        .map_err(copy)?;
+                }
+            }
+            address += piece.size();
+        }
+        Ok(())
     }
 }

@@ -10,5 +10,6 @@ pub(crate) mod zero_page;
 
 pub(crate) use cmdline::check as check_cmdline;
 pub use cmdline::{Cmdline, CmdlineError};
+pub(crate) use initrd::Piece;
 pub use initrd::{Initrd, InitrdError};
 pub use memory_map::{MemoryKind, MemoryRange, memory_map};

@@ -155,6 +155,17 @@ pub(super) fn recognise(head: &[u8]) -> bool {
     head.starts_with(MAGIC)
 }
 
+/// Bytes of a program's file up to the last that is loaded into memory; what
+/// follows is for debuggers and linkers.
+pub(super) fn loaded_size(source: &Source<'_>) -> Result<u64, ParseError> {
+    let head = source.up_to(0, size_of::<Header64>())?;
+    let phdrs = program_headers(source, &file_header(source, &head)?)?;
+    let loaded = phdrs.iter().filter(|phdr| phdr.kind == PT_LOAD);
+    let end = loaded.map(|phdr| phdr.offset.saturating_add(phdr.filesz)).max().unwrap_or(0);
+    source.check(FORMAT, 0, end)?;
+    Ok(end)
+}
+
 /// Decides between the protocols: PVH if there is a note, Multiboot if there
 /// is a header, else the 64-bit entry.
 ///

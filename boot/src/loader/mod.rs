@@ -18,6 +18,7 @@
 mod bzimage;
 mod elf;
 mod error;
+mod facts;
 mod foreign;
 mod image;
 mod kernel;
@@ -25,6 +26,7 @@ mod load;
 mod multiboot;
 mod notes;
 mod place;
+mod program;
 mod pvh;
 mod source;
 #[cfg(test)]
@@ -32,7 +34,9 @@ mod source;
 mod tests;
 
 pub use error::{KernelError, LoadError, Unusable};
+pub use facts::release_of_bytes;
 pub use image::parse_bytes;
 pub(crate) use kernel::irregular;
 pub use kernel::{Kernel, KernelKind};
 pub use load::load;
+pub use program::loaded_size;

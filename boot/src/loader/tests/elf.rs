@@ -175,3 +175,14 @@ fn a_pvh_entry_outside_of_the_kernel_is_refused() {
     let elf = Elf::new().with_note(note(b"Xen\0", 18, &(1_u64 << 32).to_le_bytes(), 4));
     assert!(matches!(image(&elf.bytes()), Err(Unusable::Damaged { .. })));
 }
+
+#[test]
+fn a_program_is_as_long_as_what_is_loaded_of_it() {
+    let test = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+    let whole = test.metadata().unwrap().len();
+    let loaded = crate::loader::loaded_size(&test).unwrap();
+    // Sections of symbols and their names at least follow.
+    assert!((64..whole).contains(&loaded), "{loaded} of {whole} bytes are loaded");
+    let text = std::fs::File::open("src/lib.rs").unwrap();
+    assert!(crate::loader::loaded_size(&text).is_err());
+}

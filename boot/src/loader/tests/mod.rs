@@ -2,6 +2,7 @@
 
 mod bzimage;
 mod elf;
+mod facts;
 mod foreign;
 mod load;
 mod multiboot;
