@@ -4,6 +4,8 @@ use std::fmt;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::agent::protocol::CommandEnd;
+
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +28,8 @@ pub enum ExitStatus {
     Died,
     /// 128 + n: signal n ended the run.
     Signal(u8),
-    /// The value that the guest wrote to isa-debug-exit.
+    /// The value that the guest wrote to isa-debug-exit, or the status of the
+    /// command that it ran.
     Guest(u8),
 }
 
@@ -97,6 +100,18 @@ pub enum Verdict {
         /// Its instruction pointer, if it could be read.
         rip: Option<u64>,
     },
+    /// The command that the guest was for has ended.
+    Command(CommandEnd),
+    /// The command could not be run.
+    CommandFailed {
+        /// Why, as a clause.
+        why: String,
+    },
+    /// The guest ended before the command did.
+    CommandLost {
+        /// What the guest did: "powered off".
+        how: &'static str,
+    },
     /// The person at the terminal ended the run with the escape key, which
     /// counts as an interrupt.
     Quit,
@@ -138,6 +153,10 @@ impl Verdict {
             Self::Warned { .. } => "warned",
             Self::Panicked { .. } => "panicked",
             Self::Died { .. } => "died",
+            Self::Command(CommandEnd::Exited(_)) => "command-exited",
+            Self::Command(CommandEnd::Killed(_)) => "command-killed",
+            Self::CommandFailed { .. } => "command-failed",
+            Self::CommandLost { .. } => "command-lost",
             Self::Quit => "quit",
             Self::Signal(_) => "signal",
         }
@@ -153,6 +172,10 @@ impl Verdict {
             Self::Matched(_) | Self::Unmatched(_) | Self::Warned { .. } => ExitStatus::Refused,
             Self::Panicked { .. } => ExitStatus::Panicked,
             Self::Died { .. } => ExitStatus::Died,
+            Self::Command(CommandEnd::Exited(status)) => ExitStatus::Guest(*status),
+            Self::Command(CommandEnd::Killed(signal)) => ExitStatus::Signal(*signal),
+            Self::CommandFailed { .. } => ExitStatus::Failed,
+            Self::CommandLost { .. } => ExitStatus::Died,
             Self::Quit => ExitStatus::Signal(SIGINT),
             Self::Signal(number) => ExitStatus::Signal(*number),
         }
@@ -194,6 +217,16 @@ impl fmt::Display for Verdict {
                     Some(rip) => write!(f, "RIP {rip:#x}: {cause}"),
                     None => write!(f, "RIP unknown: {cause}"),
                 }
+            }
+            Self::Command(CommandEnd::Exited(status)) => {
+                write!(f, "the command ended with status {status}")
+            }
+            Self::Command(CommandEnd::Killed(signal)) => {
+                write!(f, "the command was killed by {}", SignalName(*signal))
+            }
+            Self::CommandFailed { why } => write!(f, "the command cannot be run: {why}"),
+            Self::CommandLost { how } => {
+                write!(f, "the guest {how} before the command had ended")
             }
             Self::Quit => f.write_str("the run was ended from the terminal"),
             Self::Signal(number) => write!(f, "the run was ended by {}", SignalName(*number)),

@@ -2,6 +2,7 @@
 //!
 //! The library exists for the `kiln` binary and for `tests/`.
 
+pub mod agent;
 pub mod check;
 pub mod cli;
 pub mod config;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use devices::backend::vsock::LocalPorts;
+use kiln::agent;
 use kiln::check::Report;
 use kiln::cli::{self, CheckArgs, Command, RunArgs, Usage};
 use kiln::config::{HostLimits, VmConfig};
@@ -22,6 +23,12 @@ const BOOT: &str = "/boot";
 // The standard library has opened /dev/null for each of the descriptors 0 to
 // 2 that was closed, so none of ours can land there, and it ignores SIGPIPE.
 fn main() -> ExitCode {
+    if agent::guest::is_called_for() {
+        return agent::guest::main();
+    }
+    if agent::guest::is_launcher() {
+        return agent::guest::launch();
+    }
     vmm_core::sys::footprint::share_one_arena();
     logging::install_panic_hook(vmm_core::sys::terminal::restore);
     // The hook has told a bug on this thread; the status is for the parent.
@@ -45,10 +52,21 @@ fn run(args: RunArgs) -> ExitStatus {
     let prefix = Prefix::new(args.name.clone());
     let mut report = RunReport::begin(&args.verdict.clone().into());
     let (status, sentence) = match start(args, &prefix, &phases, &mut report) {
-        Ok(verdict) => (verdict.status(), verdict.to_string()),
-        Err(Failure { status, error }) => (status, Chain(error.as_ref()).to_string()),
+        Ok(verdict) => {
+            let sentence = verdict.to_string();
+            match verdict {
+                // Its own words are enough.
+                Verdict::Command(_) => log::info!("{sentence}"),
+                _ => logging::say(&prefix, &sentence),
+            }
+            (verdict.status(), sentence)
+        }
+        Err(Failure { status, error }) => {
+            let sentence = Chain(error.as_ref()).to_string();
+            logging::say(&prefix, &sentence);
+            (status, sentence)
+        }
     };
-    logging::say(&prefix, &sentence);
     if let Some(hint) = report.hint() {
         logging::say(&prefix, format_args!("hint: {hint}"));
     }

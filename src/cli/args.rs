@@ -6,8 +6,8 @@ use clap::{ArgAction, Parser, Subcommand};
 
 use super::VerdictArgs;
 use crate::config::{
-    BalloonConfig, Console, CpuCount, DiskConfig, MemorySize, NetConfig, Port, PvPanic, Rng,
-    ShareConfig, Timeout, Transport, VmName, VsockConfig,
+    BalloonConfig, Console, CpuCount, DiskConfig, EnvChange, MemorySize, NetConfig, Port, PvPanic,
+    Rng, ShareConfig, Timeout, Transport, VmName, VsockConfig,
 };
 
 /// The command line as typed.
@@ -112,6 +112,29 @@ pub struct RunArgs {
         value_parser = os(Console::parse))]
     pub consoles: Vec<(Port, Console)>,
 
+    /// The host's directory that becomes the root of a command; what is changed
+    /// there is thrown away
+    #[arg(long, value_name = "DIR", default_value = "/", requires = "errand")]
+    pub root: PathBuf,
+
+    /// A directory that a command can write to, and the host keeps; repeatable
+    #[arg(long = "rw", value_name = "DIR", requires = "errand")]
+    pub writable: Vec<PathBuf>,
+
+    /// Set a variable of a command's environment, which is Kiln's otherwise, or
+    /// take it away; repeatable
+    #[arg(long, value_name = "NAME[=VALUE]", requires = "errand",
+        value_parser = os(EnvChange::parse))]
+    pub env: Vec<EnvChange>,
+
+    /// The kernel's modules, for a command [default: /lib/modules/RELEASE]
+    #[arg(long, value_name = "DIR", requires = "errand")]
+    pub modules: Option<PathBuf>,
+
+    /// Run your shell in the guest, as a command
+    #[arg(long, group = "errand", conflicts_with = "initrds")]
+    pub shell: bool,
+
     /// Name of the machine in logs and threads
     #[arg(long)]
     pub name: Option<VmName>,
@@ -135,6 +158,11 @@ pub struct RunArgs {
     /// Log more: -v what happens, -vv details
     #[arg(short, action = ArgAction::Count)]
     pub verbose: u8,
+
+    /// Run this in the guest, with the host's files as its root, and end with its
+    /// status
+    #[arg(last = true, value_name = "COMMAND", group = "errand", conflicts_with = "initrds")]
+    pub command: Vec<OsString>,
 }
 
 /// A parser for values that may hold any bytes, as paths do.

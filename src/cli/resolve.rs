@@ -1,9 +1,12 @@
-use std::path::Path;
+use std::path::{self, Path, PathBuf};
+use std::{env, io};
 
 use boot::linux::{Cmdline, CmdlineError};
 
 use super::RunArgs;
-use crate::config::{ConfigError, Consoles, NoKernel, VmConfig, default_cmdline, newest_kernel};
+use crate::config::{
+    CommandConfig, ConfigError, Consoles, NoKernel, VmConfig, default_cmdline, newest_kernel,
+};
 use crate::exit::ExitStatus;
 
 /// Why the arguments describe no machine.
@@ -16,6 +19,16 @@ pub enum ArgsError {
     /// Parts do not go together.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A path cannot be made absolute: it is empty, or this directory is gone.
+    #[error("{option}: {path} is no path here")]
+    Path {
+        /// The option with the path.
+        option: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: io::Error,
+    },
     /// The command line would end or break in the middle.
     #[error("{option}: {source}")]
     Cmdline {
@@ -32,10 +45,17 @@ impl ArgsError {
     pub fn status(&self) -> ExitStatus {
         match self {
             Self::Kernel(_) => ExitStatus::Failed,
-            Self::Config(_) | Self::Cmdline { .. } => ExitStatus::Usage,
+            Self::Config(_) | Self::Path { .. } | Self::Cmdline { .. } => ExitStatus::Usage,
         }
     }
 }
+
+/// Words for a kernel whose messages nobody reads: each costs time, and those
+/// of a panic come all the same.
+const QUIET: &str = " quiet";
+
+/// What `--shell` runs for who has no shell.
+const SHELL: &str = "/bin/sh";
 
 impl RunArgs {
     /// Resolves what was left out and checks what belongs together. `boot` is
@@ -44,14 +64,23 @@ impl RunArgs {
     /// # Errors
     /// [`ArgsError`] names the option and the reason.
     pub fn resolve(self, boot: &Path) -> Result<VmConfig, ArgsError> {
+        let command = self.command()?;
         let kernel = match self.kernel {
             Some(path) => path,
             None => newest_kernel(boot)?,
         };
-        let console = Consoles::collect(self.consoles)?;
+        let mut console = Consoles::collect(self.consoles)?;
+        if command.is_some() {
+            console.stay_out_of_the_way(self.verbose > 0);
+        }
         let line = self.cmdline.unwrap_or_else(|| {
-            let has_initrd = !self.initrds.is_empty();
-            default_cmdline(&console, self.balloon.as_ref(), &self.disks, has_initrd)
+            let has_initrd = !self.initrds.is_empty() || command.is_some();
+            let mut line =
+                default_cmdline(&console, self.balloon.as_ref(), &self.disks, has_initrd);
+            if command.is_some() && !console.is_shown() {
+                line.push_str(QUIET);
+            }
+            line
         });
         let forbidden = |option| move |source| ArgsError::Cmdline { option, source };
         let mut cmdline = Cmdline::new(line).map_err(forbidden("--cmdline"))?;
@@ -72,6 +101,7 @@ impl RunArgs {
             balloon: self.balloon,
             shares: self.shares,
             transport: self.transport,
+            command,
             console,
             timeout: self.timeout,
             verdict: self.verdict.into(),
@@ -79,5 +109,29 @@ impl RunArgs {
         };
         config.check()?;
         Ok(config)
+    }
+
+    /// The command, if there is to be one.
+    fn command(&self) -> Result<Option<CommandConfig>, ArgsError> {
+        let argv = if self.shell {
+            vec![env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or(SHELL.into())]
+        } else {
+            self.command.clone()
+        };
+        if argv.is_empty() {
+            return Ok(None);
+        }
+        let absolute = |option, path: &Path| {
+            let whole = path::absolute(path);
+            whole.map_err(|source| ArgsError::Path { option, path: path.to_owned(), source })
+        };
+        let writable = self.writable.iter().map(|path| absolute("--rw", path));
+        Ok(Some(CommandConfig {
+            argv,
+            root: absolute("--root", &self.root)?,
+            writable: writable.collect::<Result<_, _>>()?,
+            env: self.env.clone(),
+            modules: self.modules.clone(),
+        }))
     }
 }

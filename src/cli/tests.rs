@@ -3,7 +3,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use super::*;
-use crate::config::{BalloonConfig, Console, Rng, Transport, VmConfig};
+use crate::config::{BalloonConfig, Console, EnvChange, Rng, Transport, VmConfig};
 use crate::exit::{Chain, ExitStatus};
 
 fn parsed(words: &[&str]) -> Result<Args, Usage> {
@@ -85,6 +85,49 @@ fn devices_are_reached_by_the_transport_that_is_named() {
         wrong(&["run", "--transport", "usb"]),
         "--transport usb: a transport is pci or mmio"
     );
+}
+
+#[test]
+fn what_follows_two_dashes_is_the_command() {
+    let machine = config(&["--rw", "/a", "--env", "X=1", "--env", "Y", "--", "make", "-k", "--rw"]);
+    let command = machine.command.as_ref().unwrap();
+    assert_eq!(command.argv, ["make", "-k", "--rw"]);
+    assert_eq!((command.root.as_path(), command.writable.len()), (Path::new("/"), 1));
+    assert_eq!(command.env, [EnvChange::Set("X".into(), "1".into()), EnvChange::Unset("Y".into())]);
+    let tags: Vec<_> = machine.all_shares().iter().map(|share| share.tag.to_string()).collect();
+    assert_eq!(tags, ["kiln-root", "kiln-rw0"]);
+    assert_eq!(machine.cmdline, "console=ttyS0 reboot=k panic=-1 quiet");
+    assert_eq!(machine.console.serial(), &Console::Off);
+}
+
+#[test]
+fn the_console_keeps_off_a_commands_output() {
+    let verbose = config(&["-v", "--", "true"]);
+    assert_eq!(verbose.console.serial(), &Console::Stderr);
+    assert_eq!(verbose.cmdline, "console=ttyS0 reboot=k panic=-1");
+    let file = config(&["--console", "file=log", "--", "true"]);
+    assert_eq!(file.console.serial(), &Console::File("log".into()));
+    assert!(!file.cmdline.contains("quiet"));
+    for console in ["stdio", "hvc=stdio"] {
+        let words = ["run", "-k", "x", "--console", console, "--", "true"];
+        let args = match parsed(&words).unwrap().command {
+            Command::Run(args) => args,
+            Command::Check(_) => unreachable!("`run` was parsed"),
+        };
+        let error = args.resolve(Path::new("nowhere")).unwrap_err();
+        assert_eq!(error.status(), ExitStatus::Usage);
+        assert!(error.to_string().contains("standard output is the command's"), "{error}");
+    }
+}
+
+#[test]
+fn options_of_a_command_need_one() {
+    for option in ["--root", "--rw", "--env", "--modules"] {
+        assert!(wrong(&["run", option, "x"]).contains("required"), "{option}");
+    }
+    assert!(wrong(&["run", "--shell", "--", "true"]).contains("cannot be used with"));
+    assert!(wrong(&["run", "-i", "initrd", "--", "true"]).contains("cannot be used with"));
+    assert_eq!(wrong(&["run", "--env", "=x", "--", "true"]), "--env =x: the variable has no name");
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub enum Console {
     Stdio,
     /// Nowhere; what the guest says is still watched for a panic.
     Off,
+    /// To standard error, without input.
+    Stderr,
     /// To this file, made or emptied at start; no input.
     File(PathBuf),
 }
@@ -28,7 +30,7 @@ pub enum Port {
 }
 
 impl Console {
-    /// Reads `stdio`, `off` or `file=PATH`, for the virtio console behind
+    /// Reads `stdio`, `stderr`, `off` or `file=PATH`, for the virtio console behind
     /// `hvc=`.
     ///
     /// # Errors
@@ -42,11 +44,13 @@ impl Console {
         let console = match bytes {
             b"stdio" => Self::Stdio,
             b"off" => Self::Off,
+            b"stderr" => Self::Stderr,
             b"file=" => return Err(BadValue::new("the path is empty")),
             bytes => match bytes.strip_prefix(b"file=") {
                 Some(path) => Self::File(PathBuf::from(OsStr::from_bytes(path))),
                 None => {
-                    let known = "a console is stdio, off or file=PATH, or hvc= and one of these";
+                    let known =
+                        "a console is stdio, stderr, off or file=PATH, or hvc= and one of these";
                     return Err(BadValue::new(known));
                 }
             },
@@ -57,7 +61,7 @@ impl Console {
     fn file(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
-            Self::Stdio | Self::Off => None,
+            Self::Stdio | Self::Stderr | Self::Off => None,
         }
     }
 }
@@ -102,6 +106,24 @@ impl Consoles {
         }
     }
 
+    /// Has the kernel's messages keep off a command's streams where nobody said
+    /// where they go: to standard error if they are `wanted`, else nowhere.
+    pub fn stay_out_of_the_way(&mut self, wanted: bool) {
+        let quiet = if wanted && self.hvc.is_none() { Console::Stderr } else { Console::Off };
+        self.serial.get_or_insert(quiet);
+    }
+
+    /// Whether any console goes somewhere.
+    pub fn is_shown(&self) -> bool {
+        let shown = |console: &Console| *console != Console::Off;
+        shown(self.serial()) || self.hvc.as_ref().is_some_and(shown)
+    }
+
+    /// Whether one is on standard output.
+    pub(super) fn is_on_stdout(&self) -> bool {
+        *self.serial() == Console::Stdio || self.hvc == Some(Console::Stdio)
+    }
+
     /// What `console=` on the kernel's command line names: each console that
     /// goes somewhere, and last the one that /dev/console is to be, a
     /// terminal if one is.
@@ -110,7 +132,7 @@ impl Consoles {
             (_, None) => &["ttyS0"],
             (Console::Off, Some(_)) => &["hvc0"],
             (Console::Stdio, Some(_)) => &["hvc0", "ttyS0"],
-            (Console::File(_), Some(_)) => &["ttyS0", "hvc0"],
+            (Console::File(_) | Console::Stderr, Some(_)) => &["ttyS0", "hvc0"],
         }
     }
 

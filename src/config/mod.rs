@@ -4,6 +4,7 @@
 mod bad_value;
 mod balloon;
 mod cmdline;
+mod command;
 mod console;
 mod cpus;
 mod disk;
@@ -33,6 +34,7 @@ mod vsock;
 pub use bad_value::BadValue;
 pub use balloon::BalloonConfig;
 pub use cmdline::default_cmdline;
+pub use command::{CommandConfig, EnvChange};
 pub use console::{Console, Consoles, Port};
 pub use cpus::CpuCount;
 pub use disk::DiskConfig;

@@ -184,6 +184,13 @@ fn a_machine_is_the_same_after_a_trip_through_a_file() {
         balloon: Some(balloon("size=256M,deflate-on-oom=on,free-page-reporting=off").unwrap()),
         shares: vec![ShareConfig::parse(OsStr::new("src=dir,ro")).unwrap()],
         transport: Transport::Pci,
+        command: Some(CommandConfig {
+            argv: vec!["make".into(), "check".into()],
+            root: "/".into(),
+            writable: vec!["/build".into()],
+            env: vec![EnvChange::Set("CC".into(), "clang".into()), EnvChange::Unset("X".into())],
+            modules: None,
+        }),
         console: Consoles::collect(vec![(Port::Hvc, Console::File("log".into()))]).unwrap(),
         timeout: Some("90s".parse().unwrap()),
         verdict: VerdictConfig {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BadValue, BalloonConfig, Consoles, CpuCount, DiskConfig, DiskId, Forward, MemorySize, NetConfig,
+    BadValue, BalloonConfig, CommandConfig, Consoles, CpuCount, DiskConfig, DiskId, Forward,
+    MemorySize, NetConfig,
 };
 use super::{
     NetHost, Port, PvPanic, Rng, ShareConfig, ShareTag, TapName, Timeout, Transport, VerdictConfig,
@@ -53,6 +54,9 @@ pub struct VmConfig {
     /// How the guest reaches its virtio devices.
     #[serde(default)]
     pub transport: Transport,
+    /// The command that the guest is for, if it is for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandConfig>,
     /// Where the consoles go.
     #[serde(default)]
     pub console: Consoles,
@@ -100,6 +104,9 @@ pub enum ConfigError {
     /// Two consoles are on standard output.
     #[error("--console: the serial port and hvc0 cannot both be on stdio")]
     StdioTwice,
+    /// A console is where the command's output is.
+    #[error("--console: standard output is the command's; a console can be on stderr or in a file")]
+    StdoutTwice,
     /// Two consoles share a file.
     #[error("--console: the serial port and hvc0 cannot both write to {}", .0.display())]
     ConsoleFileTwice(PathBuf),
@@ -121,6 +128,12 @@ pub enum ConfigError {
 }
 
 impl VmConfig {
+    /// All shares: those that a command needs come first.
+    pub fn all_shares(&self) -> Vec<ShareConfig> {
+        let of_command = self.command.iter().flat_map(CommandConfig::shares);
+        of_command.chain(self.shares.iter().cloned()).collect()
+    }
+
     /// Checks what concerns several parts at once.
     ///
     /// # Errors
@@ -136,7 +149,7 @@ impl VmConfig {
         if let Some(balloon) = &self.balloon {
             balloon.check(self.memory).map_err(ConfigError::Balloon)?;
         }
-        if let Some(tag) = repeated(self.shares.iter().map(|share| &share.tag)) {
+        if let Some(tag) = repeated(self.all_shares().iter().map(|share| &share.tag)) {
             return Err(ConfigError::ShareTagTwice(tag.clone()));
         }
         if self.pvpanic == PvPanic::Pci && self.transport == Transport::Mmio {
@@ -146,6 +159,9 @@ impl VmConfig {
             && report == junit
         {
             return Err(ConfigError::ReportTwice(report.clone()));
+        }
+        if self.command.is_some() && self.console.is_on_stdout() {
+            return Err(ConfigError::StdoutTwice);
         }
         self.console.check()
     }

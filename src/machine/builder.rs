@@ -73,9 +73,20 @@ pub(super) fn build(
         .map(|vcpu| VcpuThread::spawn(vcpu, context.clone()))
         .collect::<Result<_, _>>()?;
     let control = context.control;
+    let session = inputs.errand.map(|errand| errand.into_session(&platform)).transpose()?;
     let passts = inputs.nets.passts;
-    let parts =
-        Parts { platform, consoles, disks, balloon, passts, panic_note, control, vcpus, signals };
+    let parts = Parts {
+        platform,
+        consoles,
+        disks,
+        balloon,
+        session,
+        passts,
+        panic_note,
+        control,
+        vcpus,
+        signals,
+    };
     Machine::new(parts, config)
 }
 
@@ -89,7 +100,7 @@ fn check_counts(config: &VmConfig, inputs: &Inputs) -> Result<(), RunError> {
         config.pvpanic == PvPanic::Pci,
     ];
     let singles = singles.into_iter().filter(|is_there| *is_there).count();
-    let count = config.disks.len() + config.nets.len() + config.shares.len() + singles;
+    let count = config.disks.len() + config.nets.len() + config.all_shares().len() + singles;
     let limit = Places::limit(transport);
     if count > limit {
         return Err(RunError::TooManyDevices { count, limit, transport });

@@ -2,6 +2,7 @@ use std::io;
 use std::path::PathBuf;
 
 use boot::acpi::AcpiError;
+use boot::initramfs::ModulesError;
 use boot::{CmdlineError, InitrdError, KernelError, LoadError};
 use devices::backend::disk::DiskError;
 use devices::backend::fs::ShareError;
@@ -16,6 +17,7 @@ use vmm_core::mem::MemError;
 use vmm_core::vcpu::SpawnError;
 
 use super::PasstError;
+use crate::agent::host::JobError;
 use crate::config::Transport;
 use crate::symbols::SymbolError;
 
@@ -53,6 +55,12 @@ pub enum RunError {
     /// The host's kernel cannot move packets.
     #[error("--net: vhost=on: {0}")]
     Vhost(#[source] VhostError),
+    /// The kernel's modules cannot be had.
+    #[error("--modules: {0}")]
+    Modules(#[from] ModulesError),
+    /// Nobody can say what the command is to find.
+    #[error(transparent)]
+    Job(#[from] JobError),
     /// The console's file cannot be written.
     #[error("--console: the file {path} cannot be written")]
     ConsoleFile {

@@ -11,6 +11,7 @@ use devices::backend::vsock::LocalPorts;
 
 use super::RunError;
 use super::attach::Sockets;
+use super::command::Errand;
 use super::nets::Nets;
 use super::shares;
 use crate::config::{CacheMode, Console, DiskConfig, DiskFormat, VmConfig};
@@ -27,15 +28,16 @@ pub(super) struct Inputs {
     pub sockets: Option<Sockets>,
     pub serial: Sink,
     pub hvc: Option<Sink>,
+    pub errand: Option<Errand>,
 }
 
 impl Inputs {
     /// Opens what `config` names. The consoles' files come last: they are
     /// the only ones that opening changes for good.
-    pub(super) fn open(config: &VmConfig, ports: LocalPorts) -> Result<Self, RunError> {
+    pub(super) fn open(config: &VmConfig, mut ports: LocalPorts) -> Result<Self, RunError> {
         let kernel = Kernel::open(&config.kernel).map_err(RunError::Kernel)?;
         kernel.check_cmdline(&config.cmdline).map_err(RunError::Cmdline)?;
-        let initrds = config
+        let mut initrds: Vec<_> = config
             .initrds
             .iter()
             .map(|path| Initrd::open(path).map_err(RunError::Initrd))
@@ -43,13 +45,17 @@ impl Inputs {
         if let Some(path) = &config.verdict.vmlinux {
             Symbols::check(path).map_err(RunError::Vmlinux)?;
         }
+        let errand = Errand::open(config, &kernel, &mut ports)?.map(|(errand, initrd)| {
+            initrds.push(initrd);
+            errand
+        });
         let disks = config.disks.iter().map(open_disk).collect::<Result<_, _>>()?;
         let shares = shares::open(config)?;
         let nets = Nets::open(config)?;
         let sockets = Sockets::open(config.vsock.as_ref(), ports)?;
         let serial = open_console(config.console.serial())?;
         let hvc = config.console.hvc.as_ref().map(open_console).transpose()?;
-        Ok(Self { kernel, initrds, disks, nets, shares, sockets, serial, hvc })
+        Ok(Self { kernel, initrds, disks, nets, shares, sockets, serial, hvc, errand })
     }
 }
 
@@ -73,6 +79,7 @@ fn open_disk(disk: &DiskConfig) -> Result<Arc<dyn DiskImage>, RunError> {
 fn open_console(console: &Console) -> Result<Sink, RunError> {
     Ok(match console {
         Console::Stdio => Sink::Stdout,
+        Console::Stderr => Sink::Stderr,
         Console::Off => Sink::Off,
         Console::File(path) => {
             let file = create(path)

@@ -1,4 +1,5 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use devices::pvpanic::PanicNote;
 use devices::virtio::balloon::BalloonHandle;
@@ -18,10 +19,15 @@ use super::outcome::Outcome;
 use super::passt::PasstProcess;
 use super::phases::Milestone;
 use super::platform::Platform;
-use super::supervisor::{Happening, Supervisor};
+use super::supervisor::{Happening, Supervisor, Times};
 use super::verdict::Ending;
+use crate::agent::host::Session;
 use crate::config::VmConfig;
 use crate::exit::Chain;
+
+/// How long the reader of a command's output has for what is left when a run
+/// is cut short.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
 
 /// What a machine is made of.
 pub(super) struct Parts {
@@ -29,6 +35,7 @@ pub(super) struct Parts {
     pub consoles: Consoles,
     pub disks: Vec<Resizer>,
     pub balloon: Option<BalloonHandle>,
+    pub session: Option<Session>,
     pub passts: Vec<PasstProcess>,
     pub panic_note: Option<PanicNote>,
     pub control: Arc<Control>,
@@ -42,6 +49,10 @@ pub(super) struct Machine {
     consoles: Consoles,
     disks: Vec<Resizer>,
     balloon: Option<BalloonHandle>,
+    /// The command, if the guest is for one.
+    session: Option<Session>,
+    /// The signal that was passed on to it.
+    passed_on: Option<i32>,
     /// They end with the machine, and the last thing that it does.
     _passts: Vec<PasstProcess>,
     control: Arc<Control>,
@@ -62,7 +73,7 @@ impl Machine {
             parts.signals,
             consoles.outputs().cloned().collect(),
             panic_note,
-            observer.times(),
+            Times { grace: parts.session.is_some(), ..observer.times() },
         )?));
         platform.subscribe(Arc::clone(&supervisor) as _);
         Ok(Self {
@@ -70,6 +81,8 @@ impl Machine {
             consoles,
             disks: parts.disks,
             balloon: parts.balloon,
+            session: parts.session,
+            passed_on: None,
             _passts: parts.passts,
             control: parts.control,
             vcpus: parts.vcpus,
@@ -84,6 +97,7 @@ impl Machine {
     /// went.
     pub(super) fn run(mut self) -> Result<Outcome, RunError> {
         self.consoles.start()?;
+        self.session.iter().for_each(Session::start);
         self.platform.phases.reach(Milestone::KernelStarted);
         self.control.set(Desired::Running);
         self.observer.mark(&self.vcpus);
@@ -93,12 +107,18 @@ impl Machine {
         let whereabouts = if is_hung { self.observer.whereabouts(&self.vcpus) } else { Vec::new() };
         let ending = self.stop(ending);
         self.consoles.leave_terminal();
+        self.session.iter().for_each(Session::leave_terminal);
         let ending = ending.and_then(|ending| self.drain(ending));
-        let seen = self.observer.conclude(&self.consoles, whereabouts);
+        let mut seen = self.observer.conclude(&self.consoles, whereabouts);
         if let Some(started) = seen.evidence.facts.init_started {
             self.platform.phases.reach_at(Milestone::InitStarted, started);
         }
-        self.consoles.finish()?;
+        let Self { platform, consoles, session, .. } = self;
+        // With the devices, what the session waits for ends.
+        drop(platform);
+        let deadline = Instant::now() + LAST_MOMENT;
+        seen.evidence.command = session.map(|session| session.finish(deadline)).transpose()?;
+        consoles.finish()?;
         seen.outcome(ending?)
     }
 
@@ -131,17 +151,19 @@ impl Machine {
     fn act_on(&mut self, happening: Happening) -> Result<Option<Ending>, RunError> {
         Ok(match happening {
             Happening::Requested => self.platform.requests.first().map(Ending::Requested),
-            Happening::Order(Order::End(signal)) => Some(Ending::Signal(signal)),
+            Happening::Order(Order::End(signal)) => self.end_by(signal)?,
             Happening::Order(Order::Stop) => {
                 self.suspend()?;
                 None
             }
             Happening::Order(Order::Continue) => {
                 self.consoles.resume();
+                self.session.iter().for_each(Session::fit);
                 None
             }
             Happening::Order(Order::Resize) => {
                 self.consoles.fit();
+                self.session.iter().for_each(Session::fit);
                 None
             }
             Happening::Order(Order::Refresh) => {
@@ -168,6 +190,7 @@ impl Machine {
                 self.supervisor().check_halt_after(Observer::LAST_WORDS)?;
                 None
             }
+            Happening::GraceOver => self.passed_on.map(Ending::Signal),
             Happening::Drained => None,
             Happening::HaltCheck => self.check_halt()?,
         })
@@ -187,6 +210,18 @@ impl Machine {
                 Ok(None)
             }
         }
+    }
+
+    /// A signal that ends the run goes to the command first, if one runs that
+    /// has had none before.
+    fn end_by(&mut self, signal: i32) -> Result<Option<Ending>, RunError> {
+        let number = u8::try_from(signal).expect("signals are below 65");
+        let has_command = self.session.as_ref().is_some_and(|session| session.signal(number));
+        if self.passed_on.replace(signal).is_some() || !has_command {
+            return Ok(Some(Ending::Signal(signal)));
+        }
+        self.supervisor().give_grace()?;
+        Ok(None)
     }
 
     /// Looks again at how large the disks are and tells the guest of those
@@ -268,6 +303,7 @@ impl Machine {
                 | Happening::BootTimedOut
                 | Happening::ConsoleCheck
                 | Happening::ConsoleNews
+                | Happening::GraceOver
                 | Happening::Panicked => None,
             })
         })

@@ -3,6 +3,7 @@
 
 mod attach;
 mod builder;
+mod command;
 mod error;
 mod halt;
 mod hint;

@@ -76,6 +76,7 @@ impl Observer {
             timeout: self.timeout,
             boot_timeout: self.boot_timeout,
             console_check: self.silence.period(),
+            grace: false,
         }
     }
 
@@ -148,6 +149,7 @@ impl Observer {
             matched: self.patterns.matched(),
             must_match: self.patterns.is_awaiting(),
             fail_on_warning: self.fail_on_warning,
+            command: None,
         };
         Seen { evidence, tail, whereabouts }
     }

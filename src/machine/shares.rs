@@ -1,4 +1,5 @@
 use devices::backend::fs::{Limits, Share, ShareOptions};
+use log::Level;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::RunError;
@@ -15,11 +16,15 @@ const FEW: usize = 32 << 10;
 
 /// The directories that guests mount.
 pub(super) fn open(config: &VmConfig) -> Result<Vec<Share>, RunError> {
-    let Ok(count @ 1..) = u64::try_from(config.shares.len()) else { return Ok(Vec::new()) };
+    let shares = config.all_shares();
+    let Ok(count @ 1..) = u64::try_from(shares.len()) else { return Ok(Vec::new()) };
     let descriptors = allow_descriptors();
     let limits = limits(descriptors, count);
     if limits.inodes < FEW {
-        log::warn!(
+        // A command's own streams are no place for this.
+        let level = if config.command.is_some() { Level::Info } else { Level::Warn };
+        log::log!(
+            level,
             "--share: a guest can know only {} files at once, as ulimit -Hn is {descriptors}",
             limits.inodes
         );
@@ -28,7 +33,7 @@ pub(super) fn open(config: &VmConfig) -> Result<Vec<Share>, RunError> {
         let options = ShareOptions { read_only: share.read_only, limits };
         Share::open(&share.path, options).map_err(RunError::Share)
     };
-    config.shares.iter().map(open).collect()
+    shares.iter().map(open).collect()
 }
 
 /// Lets this process have as many descriptors as it may; returns how many.

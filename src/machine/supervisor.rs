@@ -14,6 +14,9 @@ use super::RunError;
 use super::error::host;
 use super::halt::HaltWatch;
 
+/// How long a command has to obey a signal before the run ends without it.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// Something that the machine has to act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Happening {
@@ -23,6 +26,8 @@ pub(super) enum Happening {
     Order(Order),
     /// The time for the run is over.
     TimedOut,
+    /// The command has had its time to obey a signal.
+    GraceOver,
     /// Time to look whether the guest has halted.
     HaltCheck,
     /// The guest has not started in time, unless it has.
@@ -48,6 +53,8 @@ pub(super) struct Supervisor {
     panic_note: Option<PanicNote>,
     timers: Vec<(TimerFd, Happening)>,
     halt_check: TimerFd,
+    /// Runs once a signal was passed on to the command, if there is one.
+    grace: Option<TimerFd>,
     happened: VecDeque<Happening>,
 }
 
@@ -60,6 +67,8 @@ pub(super) struct Times {
     pub boot_timeout: Option<Duration>,
     /// The consoles are looked at, again and again.
     pub console_check: Option<Duration>,
+    /// There is a command, which has some time to obey a signal.
+    pub grace: bool,
 }
 
 impl Times {
@@ -101,6 +110,7 @@ impl Supervisor {
             consoles,
             panic_note,
             timers: times.timers()?,
+            grace: times.grace.then(TimerFd::new).transpose().map_err(host("make a timer"))?,
             halt_check: timer(HaltWatch::FIRST, None)?,
             happened: VecDeque::new(),
         })
@@ -114,6 +124,12 @@ impl Supervisor {
     /// Lets [`Happening::HaltCheck`] happen after this time.
     pub(super) fn check_halt_after(&mut self, time: Duration) -> Result<(), RunError> {
         self.halt_check.reset(time, None).map_err(host("set a timer"))
+    }
+
+    /// Lets [`Happening::GraceOver`] happen when the command has had its time.
+    pub(super) fn give_grace(&mut self) -> Result<(), RunError> {
+        let Some(timer) = &mut self.grace else { return Ok(()) };
+        timer.reset(GRACE, None).map_err(host("set a timer"))
     }
 
     fn hear(&mut self, fd: i32) {
@@ -134,6 +150,9 @@ impl Supervisor {
         {
             let _ = timer.wait();
             self.happened.push_back(*happening);
+        } else if let Some(grace) = self.grace.as_mut().filter(|timer| timer.as_raw_fd() == fd) {
+            let _ = grace.wait();
+            self.happened.push_back(Happening::GraceOver);
         } else if let Some(note) = &self.panic_note
             && note.event().as_raw_fd() == fd
         {
@@ -169,6 +188,7 @@ impl Supervisor {
                     .flat_map(|console| [console.news().as_raw_fd(), console.done().as_raw_fd()]),
             )
             .chain(self.timers.iter().map(|(timer, _)| timer.as_raw_fd()))
+            .chain(self.grace.as_ref().map(AsRawFd::as_raw_fd))
             .chain(self.panic_note.iter().map(|note| note.event().as_raw_fd()))
     }
 }

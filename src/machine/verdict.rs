@@ -4,6 +4,7 @@ use devices::backend::console::ConsoleFacts;
 use vmm_core::event::MachineRequest;
 
 use super::RunError;
+use crate::agent::host::Progress;
 use crate::exit::{ExitStatus, Matched, Verdict};
 
 /// What ended a run.
@@ -45,6 +46,8 @@ pub(super) struct Evidence {
     pub must_match: bool,
     /// A warning of the kernel's makes a failure.
     pub fail_on_warning: bool,
+    /// How far the command came, if there was to be one.
+    pub command: Option<Progress>,
 }
 
 /// What to call it, in the light of the evidence.
@@ -73,6 +76,28 @@ pub(super) fn verdict(ending: Ending, evidence: &Evidence) -> Result<Verdict, Ru
     }
 }
 
+/// A guest that ended by itself, as `verdict` has it, has failed if it was to
+/// run a command to its end.
+fn without_command(how: &'static str, command: Option<&Progress>, verdict: Verdict) -> Verdict {
+    match command {
+        None => verdict,
+        Some(Progress::Failed(why)) => Verdict::CommandFailed { why: why.clone() },
+        Some(Progress::Ended(end)) => Verdict::Command(*end),
+        Some(Progress::Silent | Progress::Preparing | Progress::Running) => {
+            Verdict::CommandLost { how }
+        }
+    }
+}
+
+fn finished(command: Option<&Progress>) -> Verdict {
+    let early = || Verdict::CommandFailed { why: "its session ended early".into() };
+    command.map_or_else(early, |command| match command {
+        Progress::Ended(end) => Verdict::Command(*end),
+        Progress::Failed(why) => Verdict::CommandFailed { why: why.clone() },
+        Progress::Silent | Progress::Preparing | Progress::Running => early(),
+    })
+}
+
 /// How the guest itself ended.
 fn ended(ending: Ending, evidence: &Evidence) -> Result<Verdict, RunError> {
     let facts = &evidence.facts;
@@ -81,6 +106,8 @@ fn ended(ending: Ending, evidence: &Evidence) -> Result<Verdict, RunError> {
         None if evidence.panic_noted => Verdict::Panicked { line: None },
         None => verdict,
     };
+    let command = evidence.command.as_ref();
+    let of_guest = |how, verdict| or_panicked(without_command(how, command, verdict));
     let died = |cause: String, cpu, rip| or_panicked(Verdict::Died { cause, cpu, rip });
     let request = match ending {
         Ending::Signal(number) => {
@@ -88,18 +115,20 @@ fn ended(ending: Ending, evidence: &Evidence) -> Result<Verdict, RunError> {
         }
         Ending::TimedOut(after) => return Ok(Verdict::TimedOut(after)),
         Ending::BootTimedOut(after) => return Ok(or_panicked(Verdict::BootTimedOut(after))),
-        Ending::Halted | Ending::PanicEnded | Ending::Matched => {
-            return Ok(or_panicked(Verdict::Halted));
-        }
+        Ending::Halted | Ending::PanicEnded => return Ok(of_guest("halted", Verdict::Halted)),
+        Ending::Matched => return Ok(or_panicked(Verdict::Halted)),
         Ending::Requested(request) => request,
     };
     Ok(match request {
-        MachineRequest::PowerOff => or_panicked(Verdict::PoweredOff),
-        MachineRequest::Reset { .. } => or_panicked(Verdict::Restarted),
-        MachineRequest::TripleFault { .. } if facts.restarting => or_panicked(Verdict::Restarted),
+        MachineRequest::PowerOff => of_guest("powered off", Verdict::PoweredOff),
+        MachineRequest::Reset { .. } => of_guest("restarted", Verdict::Restarted),
+        MachineRequest::TripleFault { .. } if facts.restarting => {
+            of_guest("restarted", Verdict::Restarted)
+        }
         MachineRequest::TripleFault { cpu, rip } => died("a triple fault".into(), cpu, rip),
         MachineRequest::VcpuFailed { cpu, rip, failure } => died(failure.to_string(), cpu, rip),
         MachineRequest::Exit(value) => Verdict::DebugExit(value),
+        MachineRequest::Finished => finished(command),
         MachineRequest::Quit => Verdict::Quit,
         MachineRequest::HostFailed { why } => return Err(RunError::Failed(why)),
         MachineRequest::ThreadFailed { name } => return Err(RunError::Thread(name)),

@@ -5,6 +5,7 @@
 
 mod balloon;
 mod boot;
+mod command;
 mod console;
 mod disk;
 mod endings;

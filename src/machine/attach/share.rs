@@ -20,7 +20,7 @@ pub(in crate::machine) fn shares(
 ) -> Result<(), RunError> {
     let queues = u16::from(config.cpus.get()).min(MAX_QUEUES);
     let queues = NonZeroU16::new(queues).expect("a machine has a processor");
-    for (index, (share, directory)) in config.shares.iter().zip(opened).enumerate() {
+    for (index, (share, directory)) in config.all_shares().iter().zip(opened).enumerate() {
         let tag = Tag::new(share.tag.as_str()).expect("a tag of the configuration is one");
         let options = FsOptions { tag, queues };
         let device = Fs::new(directory, &options, &format!("fs{index}"), &platform.requests)

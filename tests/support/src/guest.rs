@@ -45,6 +45,10 @@ pub fn kiln() -> PathBuf {
 /// pipes that are read at once.
 pub struct Guest {
     arguments: Vec<OsString>,
+    /// What the guest is to run.
+    command: Vec<OsString>,
+    /// The folder that Kiln starts in, if not the test's.
+    directory: Option<PathBuf>,
     environment: Vec<(OsString, OsString)>,
     /// Shell redirections, for streams that are to be closed.
     redirections: String,
@@ -76,6 +80,8 @@ impl Guest {
     pub fn with_kernel(kernel: &Path) -> Self {
         let guest = Self {
             arguments: vec!["run".into()],
+            command: Vec::new(),
+            directory: None,
             environment: Vec::new(),
             redirections: String::new(),
             namespace: None,
@@ -124,6 +130,14 @@ impl Guest {
         let mut guest = Self::with_kernel(kernel).initrd(&initrd);
         guest.files = Some(files);
         guest.patience = LINUX_PATIENCE;
+        guest
+    }
+
+    /// Kiln with this kernel and a command for it, whose words stand behind all
+    /// other arguments.
+    pub fn running(kernel: &Path, words: &[&str]) -> Self {
+        let mut guest = Self::with_kernel(kernel).patience(LINUX_PATIENCE);
+        guest.command = words.iter().map(Into::into).collect();
         guest
     }
 
@@ -182,6 +196,13 @@ impl Guest {
     #[must_use]
     pub fn transport(self, name: &str) -> Self {
         self.arg("--transport").arg(name)
+    }
+
+    /// Starts Kiln in this folder.
+    #[must_use]
+    pub fn directory(mut self, folder: &Path) -> Self {
+        self.directory = Some(folder.to_owned());
+        self
     }
 
     /// Sets a variable of Kiln's environment.
@@ -318,7 +339,12 @@ impl Guest {
         }
         words.push(kiln().into());
         words.extend(self.arguments.iter().cloned());
+        if !self.command.is_empty() {
+            words.push("--".into());
+            words.extend(self.command.iter().cloned());
+        }
         let mut command = Command::new(&words[0]);
+        command.current_dir(self.directory.as_deref().unwrap_or(Path::new(".")));
         command.args(&words[1..]);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command

@@ -39,6 +39,8 @@ pub enum MachineRequest {
         /// What failed and why.
         why: String,
     },
+    /// What the machine was started for is done.
+    Finished,
     /// The user typed the escape key: end the run.
     Quit,
     /// A thread of ours panicked: end the run and name it.

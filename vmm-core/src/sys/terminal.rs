@@ -11,7 +11,7 @@ use nix::sys::termios::{
 };
 use nix::unistd::{getpgrp, tcgetpgrp};
 
-pub use size::size;
+pub use size::{control, resize, size};
 
 /// The one terminal that is raw, for the paths that cannot reach its guard.
 static RAW: Mutex<Option<Raw>> = Mutex::new(None);

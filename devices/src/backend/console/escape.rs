@@ -7,14 +7,14 @@ const PREFIX: u8 = 0x01;
 /// Ctrl-A before any other key goes to the guest with it, one key late, so
 /// that programs which use it still work.
 #[derive(Default)]
-pub(super) struct Escape {
+pub struct Escape {
     begun: bool,
 }
 
 impl Escape {
     /// Appends to `out` what of `typed` is the guest's; returns whether the
     /// VM shall end. What follows that key is dropped.
-    pub(super) fn filter(&mut self, typed: &[u8], out: &mut Vec<u8>) -> bool {
+    pub fn filter(&mut self, typed: &[u8], out: &mut Vec<u8>) -> bool {
         for &key in typed {
             let begun = std::mem::take(&mut self.begun);
             match key {

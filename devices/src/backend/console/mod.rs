@@ -15,6 +15,7 @@ mod tests;
 mod watch;
 mod writer;
 
+pub use escape::Escape;
 pub use facts::ConsoleFacts;
 pub use input::ConsoleInput;
 pub use output::Output;

@@ -1,6 +1,6 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,6 +20,8 @@ const IDLE_BATCH: usize = 4 << 10;
 pub enum Sink {
     /// The standard output of this process.
     Stdout,
+    /// The standard error of this process.
+    Stderr,
     /// A file; `path` is for messages.
     File {
         /// The open file, written at its offset.
@@ -123,16 +125,18 @@ impl Target {
             Sink::File { file, path } => {
                 Ok(Some(Self { file, name: format!("the console file {}", path.display()) }))
             }
-            Sink::Stdout => match io::stdout().as_fd().try_clone_to_owned() {
-                Ok(fd) => Ok(Some(Self::standard_output(fd))),
-                Err(e) if e.raw_os_error() == Some(libc::EBADF) => Ok(None),
-                Err(e) => Err(e),
-            },
+            Sink::Stdout => Self::standard(io::stdout(), "standard output"),
+            Sink::Stderr => Self::standard(io::stderr(), "standard error"),
         }
     }
 
-    fn standard_output(fd: OwnedFd) -> Self {
-        Self { file: File::from(fd), name: "standard output".into() }
+    /// A standard stream, unless it is closed.
+    fn standard(stream: impl AsFd, name: &str) -> io::Result<Option<Self>> {
+        match stream.as_fd().try_clone_to_owned() {
+            Ok(fd) => Ok(Some(Self { file: File::from(fd), name: name.into() })),
+            Err(e) if e.raw_os_error() == Some(libc::EBADF) => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 }
 

@@ -1,0 +1,9 @@
+//! What Kiln does on the host for the command in the guest: tells the agent
+//! what to run, moves the command's streams, learns how it ends.
+
+mod job;
+mod pump;
+mod session;
+
+pub use job::{JobError, job};
+pub use session::{Progress, Session};

@@ -1,0 +1,102 @@
+//! However a command ends, the run ends with its status, and a guest that ends
+//! without it has a status and a sentence of its own.
+
+use testing::{Guest, Outcome, Signal, kernel, patiently};
+
+use super::script;
+use crate::MINIMAL;
+
+/// Checks the status, and that Kiln itself said nothing.
+#[track_caller]
+fn expect_quiet(outcome: &Outcome, status: i32) {
+    assert!(outcome.status == status && outcome.stderr.is_empty(), "expected {status}\n{outcome}");
+}
+
+#[test]
+fn the_status_of_a_command_is_that_of_the_run() {
+    patiently(|| {
+        for status in [0, 1, 22, 255] {
+            expect_quiet(&script(&format!("exit {status}")).run(), status);
+        }
+    });
+}
+
+#[test]
+fn a_signal_that_kills_a_command_is_told_as_a_shell_does() {
+    patiently(|| {
+        expect_quiet(&script("kill -9 $$").run(), 137);
+        expect_quiet(&script("kill -15 $$").run(), 143);
+    });
+}
+
+#[test]
+fn a_command_that_cannot_be_run_is_told_as_a_shell_does() {
+    patiently(|| {
+        let outcome = Guest::running(&kernel(MINIMAL), &["no-such-command"]).run();
+        let said = "kiln: the command no-such-command cannot be run: No such file or directory";
+        outcome.expect(127, said);
+        let outcome = Guest::running(&kernel(MINIMAL), &["/etc/passwd"]).run();
+        outcome.expect(126, "kiln: the command /etc/passwd cannot be run: Permission denied");
+    });
+}
+
+#[test]
+fn what_a_command_leaves_running_ends_with_it() {
+    patiently(|| {
+        let outcome = script("sleep 100000 & setsid sleep 100000 & (sleep 100000 &); exit 4").run();
+        expect_quiet(&outcome, 4);
+    });
+}
+
+#[test]
+fn a_guest_that_ends_before_its_command_has_failed() {
+    patiently(|| {
+        let lost = |how: &str| format!("kiln: the guest {how} before the command had ended");
+        script("busybox poweroff -f").run().expect(127, &lost("powered off"));
+        script("busybox reboot -f").run().expect(127, &lost("restarted"));
+        let panicked = "kiln: the guest kernel died: Kernel panic - not syncing: \
+                        sysrq triggered crash";
+        script("echo c >/proc/sysrq-trigger").run().expect(126, panicked);
+    });
+}
+
+#[test]
+fn a_signal_goes_to_the_command_first_and_ends_the_run_the_second_time() {
+    patiently(|| {
+        let text = "trap 'echo caught; exit 5' TERM; echo up; while :; do sleep 1; done";
+        let mut running = script(text).spawn();
+        running.wait_for("up").signal(Signal::SIGTERM).wait_for("caught");
+        expect_quiet(&running.wait(), 5);
+
+        let text = "trap 'echo caught' INT; echo up; while :; do sleep 1; done";
+        let mut running = script(text).spawn();
+        running.wait_for("up").signal(Signal::SIGINT).wait_for("caught").signal(Signal::SIGINT);
+        running.wait().expect(130, "kiln: the run was ended by SIGINT");
+
+        let mut running = script("echo up; while :; do sleep 1; done").spawn();
+        running.wait_for("up").signal(Signal::SIGTERM);
+        expect_quiet(&running.wait(), 143);
+    });
+}
+
+#[test]
+fn a_stock_kernel_is_given_its_modules() {
+    patiently(|| {
+        let cloud = kernel("debian/cloud/vmlinuz");
+        let modules = kernel("debian/cloud/modules");
+        let release = std::fs::read_to_string(kernel("debian/cloud/release")).unwrap();
+        let guest = Guest::running(&cloud, &["uname", "-r"]).arg("--modules").arg(&modules);
+        let outcome = guest.memory("1G").run();
+        expect_quiet(&outcome, 0);
+        assert_eq!(outcome.text(), release, "{outcome}");
+    });
+}
+
+#[test]
+fn a_folder_without_modules_is_named() {
+    let guest = Guest::running(&kernel(MINIMAL), &["true"]).arg("--modules").arg("/etc");
+    let outcome = guest.run();
+    assert_eq!(outcome.status, 125, "{outcome}");
+    let said = "kiln: --modules: /etc has no modules of this kernel";
+    assert!(outcome.stderr.starts_with(said), "{outcome}");
+}

@@ -1,0 +1,15 @@
+//! `kiln run -- COMMAND`: a guest that behaves like the command in it.
+
+mod endings;
+mod files;
+mod streams;
+mod terminal;
+
+use testing::{Guest, kernel};
+
+use crate::MINIMAL;
+
+/// Kiln with a shell's script for the guest.
+fn script(text: &str) -> Guest {
+    Guest::running(&kernel(MINIMAL), &["sh", "-c", text])
+}
