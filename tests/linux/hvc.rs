@@ -4,9 +4,11 @@ use std::fs;
 use std::io::{self, Read};
 use std::process::Command;
 
-use testing::{Guest, Signal, TRANSPORTS, Terminal, kernel, patiently, wait_for_write};
+use testing::{Guest, Signal, TRANSPORTS, kernel, patiently, wait_for_write};
 
-use crate::console::{gets_piped_commands, leaves_by_the_escape_key};
+use crate::console::{
+    gets_a_long_paste, gets_piped_commands, leaves_by_the_escape_key, obeys_a_person,
+};
 use crate::report::Report;
 use crate::{MINIMAL, POWERED_OFF, RESTARTED};
 
@@ -27,29 +29,17 @@ fn shell() -> Guest {
 #[test]
 fn a_shell_on_a_terminal_takes_commands_and_ctrl_c_and_knows_its_size() {
     patiently(|| {
-        let terminal = Terminal::new();
-        let before = terminal.settings();
-        let mut guest = shell().cpus(2).terminal(terminal.same()).spawn();
-        // A prompt; what is typed is echoed, so only results are waited for.
-        guest.wait_for("# ").write("echo a$((1+1))b\r").wait_for("a2b");
-        guest.write("tty\r").wait_for("/dev/hvc0");
-        guest.write("stty size\r").wait_for("24 80");
-        // The job itself says that it runs: before, the key would be the shell's.
-        guest.write("sh -c 'echo started$((1+2)); exec sleep 100000'\r").wait_for("started3");
-        guest.write("\x03").wait_for("# ");
-        guest.write("echo status$?\r").wait_for("status130");
-        // The size changes, and the guest hears of it.
-        let mut stty = Command::new("stty");
-        let resized = stty.args(["rows", "50", "cols", "132"]).stdin(terminal.slave()).status();
-        assert!(resized.unwrap().success());
-        let resize = "until [ \"$(stty size)\" = '50 132' ]; do sleep 1; done; echo size$((3+3))\r";
-        guest.write(resize).wait_for("size6");
-        guest.write("cat\r").wait_for("cat");
-        guest.write("typed\r").wait_for("typed");
-        guest.write("\x04").write("echo after$((2+2))\r").wait_for("after4");
-        guest.write("poweroff -f\r");
-        guest.wait().expect(0, POWERED_OFF);
-        assert!(terminal.settings() == before, "the terminal's settings have changed");
+        obeys_a_person(shell(), |guest, terminal| {
+            guest.write("tty\r").wait_for("/dev/hvc0");
+            guest.write("stty size\r").wait_for("24 80");
+            // The size changes, and the guest hears of it.
+            let mut stty = Command::new("stty");
+            let resized = stty.args(["rows", "50", "cols", "132"]).stdin(terminal.slave()).status();
+            assert!(resized.unwrap().success());
+            let resize =
+                "until [ \"$(stty size)\" = '50 132' ]; do sleep 1; done; echo size$((3+3))\r";
+            guest.write(resize).wait_for("size6");
+        });
     });
 }
 
@@ -69,25 +59,7 @@ fn piped_commands_reach_the_shell_even_before_it_is_there() {
 
 #[test]
 fn a_long_paste_arrives_whole() {
-    patiently(|| {
-        // Longer than the terminal's buffers, each line by itself.
-        let lines: Vec<_> = (0..400).map(|n| format!("line {n} {}", "x".repeat(40))).collect();
-        let script = "stty -echo; echo ready; n=0; while read line; do
-            [ \"$line\" = end ] && break
-            n=$((n+1)); echo \"$line\" >>/tmp/got
-        done; echo count=$n; cat /tmp/got; poweroff -f";
-        let mut guest = guest(script).stdin_pipe().spawn();
-        guest.wait_for("ready");
-        for chunk in lines.chunks(20) {
-            guest.write(chunk.join("\n")).write("\n");
-        }
-        guest.write("end\n");
-        let outcome = guest.wait();
-        outcome.expect(0, POWERED_OFF);
-        let text = outcome.text().replace('\r', "");
-        assert!(text.contains("count=400\n"), "{outcome}");
-        assert!(text.contains(&lines.join("\n")), "{outcome}");
-    });
+    patiently(|| gets_a_long_paste(guest));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, UdpSocket};
+use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,29 @@ fn several_queues_an_address_and_an_mtu_are_the_guests() {
         assert_eq!(report.one("after"), "yes", "{outcome}");
         let mtu = fs::read_to_string(format!("/sys/class/net/{}/mtu", tap.name())).unwrap();
         assert_eq!(mtu.trim(), "2000", "the tap's own");
+    });
+}
+
+#[test]
+fn a_tap_that_another_program_has_opened_is_an_interface() {
+    patiently(|| {
+        let Some(tap) = Tap::new("10.213.4.1/24") else { return };
+        let script = format!(
+            "{}
+            ping -c 3 10.213.4.1 >/dev/null && echo small=yes
+            ping -c 3 -s 8000 10.213.4.1 >/dev/null && echo large=yes",
+            tap.guest_setup()
+        );
+        for options in ["vhost=off", "vhost=on"] {
+            let opened = vmm_core::sys::Tap::open(tap.name(), 1).unwrap().remove(0);
+            let guest = guest(&format!("fd=3,{options}"), &script);
+            let guest = guest.stdin(opened.as_fd().try_clone_to_owned().unwrap());
+            drop(opened);
+            let outcome = guest.redirect("3<&0 </dev/null").run();
+            outcome.expect(0, POWERED_OFF);
+            let report = Report::of(&outcome);
+            assert_eq!((report.one("small"), report.one("large")), ("yes", "yes"), "{outcome}");
+        }
     });
 }
 

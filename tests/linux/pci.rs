@@ -121,18 +121,18 @@ fn either_way_to_the_configuration_space_will_do() {
 #[test]
 fn a_disk_and_an_interface_serve_a_debian_kernel() {
     patiently(|| {
-        let Some(tap) = Tap::new("10.213.2.1/24") else { return };
+        let Some(tap) = Tap::new("10.215.2.1/24") else { return };
         let (_folder, paths, sum) = disks(1);
         let script = format!(
             "for module in failover net_failover virtio_net virtio_blk; do
                 insmod /modules/$module.ko || echo failed=$module
             done
-            ip addr add 10.213.2.2/24 dev eth0
-            ip link set eth0 up
-            ping -c 3 10.213.2.1 >/dev/null && echo reached=yes
+            {}
+            ping -c 3 10.215.2.1 >/dev/null && echo reached=yes
             {SUMS}
             grep -c MSIX.*virtio /proc/interrupts | sed 's/^/messages=/'
-            poweroff -f"
+            poweroff -f",
+            tap.guest_setup()
         );
         let modules = [
             "net/core/failover",
@@ -157,31 +157,41 @@ fn a_disk_and_an_interface_serve_a_debian_kernel() {
 #[test]
 fn a_message_follows_its_processor() {
     patiently(|| {
-        let Some(tap) = Tap::new("10.213.3.1/24") else { return };
-        let script = "
-        ip addr add 10.213.3.2/24 dev eth0
-        ip link set eth0 up
-        ping -c 1 10.213.3.1 >/dev/null
+        let Some(tap) = Tap::new("10.215.3.1/24") else { return };
+        messages_follow("10.215.3.1", |script| {
+            let script = format!("{}\n{script}", tap.guest_setup());
+            let net = format!("tap={},vhost=off", tap.name());
+            Guest::linux(&kernel(MINIMAL), &script).append("quiet").arg("--net").arg(net)
+        });
+    });
+}
+
+/// Checks that the interrupt for packets from `host` comes to the processor
+/// that it is sent to, in a guest made of a script that is to begin with the
+/// way there.
+pub(crate) fn messages_follow(host: &str, guest: impl FnOnce(&str) -> Guest) -> Outcome {
+    let script = format!(
+        "ping -c 1 {host} >/dev/null
         irq=$(grep virtio0-input.0 /proc/interrupts | sed 's/^ *//; s/:.*//')
-        count() {
-            grep virtio0-input.0 /proc/interrupts | awk \"{ print \\$$1 }\"
-        }
+        count() {{
+            grep virtio0-input.0 /proc/interrupts | awk \"{{ print \\$$1 }}\"
+        }}
         for turn in 1 2 3; do
             for cpu in 0 1; do
                 echo $((1 << cpu)) >/proc/irq/$irq/smp_affinity || echo failed=$cpu
                 # The first interrupt may still come where the last did.
-                ping -c 1 10.213.3.1 >/dev/null || echo failed=ping
+                ping -c 1 {host} >/dev/null || echo failed=ping
                 before=$(count $((2 + cpu)))
-                ping -c 1 10.213.3.1 >/dev/null || echo failed=ping
+                ping -c 1 {host} >/dev/null || echo failed=ping
                 [ $(count $((2 + cpu))) -gt $before ] && echo followed=$cpu
             done
         done
-        poweroff -f";
-        let guest = Guest::linux(&kernel(MINIMAL), script).transport("pci").cpus(2);
-        let outcome = guest.append("quiet").tap(tap.name()).run();
-        outcome.expect(0, POWERED_OFF);
-        let report = Report::of(&outcome);
-        assert_eq!(report.all("failed"), [""; 0], "{outcome}");
-        assert_eq!(report.all("followed"), ["0", "1", "0", "1", "0", "1"], "{outcome}");
-    });
+        poweroff -f"
+    );
+    let outcome = guest(&script).transport("pci").cpus(2).run();
+    outcome.expect(0, POWERED_OFF);
+    let report = Report::of(&outcome);
+    assert_eq!(report.all("failed"), [""; 0], "{outcome}");
+    assert_eq!(report.all("followed"), ["0", "1", "0", "1", "0", "1"], "{outcome}");
+    outcome
 }

@@ -3,6 +3,7 @@
 use testing::{Guest, Outcome, Tap, kernel, patiently, pattern};
 
 use crate::net::give_and_take;
+use crate::pci::messages_follow;
 use crate::report::Report;
 use crate::{MINIMAL, POWERED_OFF};
 
@@ -10,9 +11,10 @@ use crate::{MINIMAL, POWERED_OFF};
 const BY_KERNEL: &str = "the host's kernel moves its packets";
 const BY_KILN: &str = "Kiln moves its packets";
 
-/// A guest on `tap`; `options` as ",vhost=on".
+/// A guest on `tap`, which it can reach; `options` as ",vhost=on".
 fn guest(tap: &Tap, options: &str, script: &str) -> Guest {
-    let guest = Guest::linux_with_programs(&kernel(MINIMAL), &["ethtool"], script);
+    let script = format!("{}\n{script}", tap.guest_setup());
+    let guest = Guest::linux_with_programs(&kernel(MINIMAL), &["ethtool"], &script);
     let net = format!("tap={}{options}", tap.name());
     guest.append("quiet").arg("-v").arg("--net").arg(net)
 }
@@ -27,8 +29,6 @@ fn packets_reach_host_and_guest_on_each_transport_and_kind_of_interrupt() {
     patiently(|| {
         let Some(tap) = Tap::new("10.214.1.1/24") else { return };
         let script = "
-        ip addr add 10.214.1.2/24 dev eth0
-        ip link set eth0 up
         ping -c 3 10.214.1.1 >/dev/null && echo small=yes
         ping -c 3 -s 8000 10.214.1.1 >/dev/null && echo large=yes
         poweroff -f";
@@ -48,8 +48,6 @@ fn vhost_is_used_if_it_is_there_and_not_switched_off() {
     patiently(|| {
         let Some(tap) = Tap::new("10.214.2.1/24") else { return };
         let script = "
-        ip addr add 10.214.2.2/24 dev eth0
-        ip link set eth0 up
         ping -c 1 10.214.2.1 >/dev/null && echo reached=yes
         poweroff -f";
         for (options, mover) in
@@ -70,9 +68,7 @@ fn tcp_carries_data_exactly_both_ways() {
         let Some(tap) = Tap::new("10.214.3.1/24") else { return };
         let (port, server) = give_and_take("10.214.3.1", SIZE);
         let script = format!(
-            "ip addr add 10.214.3.2/24 dev eth0
-            ip link set eth0 up
-            mount -t tmpfs tmpfs /tmp
+            "mount -t tmpfs tmpfs /tmp
             nc 10.214.3.1 {port} </dev/null >/tmp/data
             echo size=$(stat -c %s /tmp/data)
             nc 10.214.3.1 {port} </tmp/data
@@ -91,13 +87,9 @@ fn queues_are_reset_and_drivers_come_and_go() {
         let Some(tap) = Tap::new("10.214.4.1/24") else { return };
         // Linux resets each queue alone to resize it; the driver's way out and
         // back in resets the device.
-        let script = "
-        up() {
-            ip addr add 10.214.4.2/24 dev eth0
-            ip link set eth0 up
-        }
-        up
-        for size in 64 128; do
+        let again = tap.guest_setup();
+        let script = format!(
+            "for size in 64 128; do
             ethtool -G eth0 rx $size tx $size
             ping -c 3 -s 3000 10.214.4.1 >/dev/null && echo reached=$size
         done
@@ -106,11 +98,12 @@ fn queues_are_reset_and_drivers_come_and_go() {
         for turn in 1 2; do
             echo $device >unbind
             echo $device >bind
-            up
+            {again}
             ping -c 3 -s 3000 10.214.4.1 >/dev/null && echo reached=turn$turn
         done
-        poweroff -f";
-        let outcome = guest(&tap, ",vhost=on", script).run();
+        poweroff -f"
+        );
+        let outcome = guest(&tap, ",vhost=on", &script).run();
         outcome.expect(0, POWERED_OFF);
         let report = Report::of(&outcome);
         assert_eq!(report.all("reached"), ["64", "128", "turn1", "turn2"], "{outcome}");
@@ -122,8 +115,6 @@ fn pairs_of_queues_are_switched_on_and_off() {
     patiently(|| {
         let Some(tap) = Tap::with_queues("10.214.6.1/24") else { return };
         let script = "
-        ip addr add 10.214.6.2/24 dev eth0
-        ip link set eth0 up
         for count in 1 2 1 2; do
             ethtool -L eth0 combined $count
             for try in 1 2 3; do
@@ -136,5 +127,14 @@ fn pairs_of_queues_are_switched_on_and_off() {
         expect_mover(&outcome, BY_KERNEL);
         let wanted = [["1"; 3], ["2"; 3], ["1"; 3], ["2"; 3]].concat();
         assert_eq!(Report::of(&outcome).all("reached"), wanted, "{outcome}");
+    });
+}
+
+#[test]
+fn a_message_follows_its_processor() {
+    patiently(|| {
+        let Some(tap) = Tap::new("10.214.7.1/24") else { return };
+        let outcome = messages_follow("10.214.7.1", |script| guest(&tap, ",vhost=on", script));
+        expect_mover(&outcome, BY_KERNEL);
     });
 }

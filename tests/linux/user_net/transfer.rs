@@ -83,7 +83,9 @@ fn both_ways(mtu: u16) {
         read end rest </proc/uptime
         echo took=$start-$middle-$end"
     );
-    let guest = guest(&place, &format!(",mtu={mtu}"), &[], &script).cpus(2);
+    // What came lies in memory until it goes back.
+    let memory = format!("{}M", 256 + mib + mib / 4);
+    let guest = guest(&place, &format!(",mtu={mtu}"), &[], &script).cpus(2).memory(&memory);
     let outcome = guest.patience(Duration::from_secs(1500)).run();
     outcome.expect(0, POWERED_OFF);
     let report = Report::of(&outcome);

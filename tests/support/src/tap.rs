@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// A tap interface of the host, up and with an address; gone when dropped.
 pub struct Tap {
     name: String,
+    address: String,
 }
 
 impl Tap {
@@ -33,10 +34,21 @@ impl Tap {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("kt{}x{number}", process::id());
         ip(&[&["tuntap", "add", "dev", &name, "mode", "tap"], flags].concat());
-        let tap = Self { name };
+        let tap = Self { name, address: address.to_owned() };
         ip(&["addr", "add", address, "dev", &tap.name]);
         ip(&["link", "set", &tap.name, "up"]);
         Some(tap)
+    }
+
+    /// What has a guest reach the host: its eth0 has the tap's address but for
+    /// the last number, which is 2, and is up.
+    ///
+    /// # Panics
+    /// If the tap's address is not an IPv4 address with a length.
+    pub fn guest_setup(&self) -> String {
+        let (address, length) = self.address.split_once('/').expect("an address has a length");
+        let (network, _) = address.rsplit_once('.').expect("it is an IPv4 address");
+        format!("ip addr add {network}.2/{length} dev eth0; ip link set eth0 up")
     }
 
     /// Its name.
