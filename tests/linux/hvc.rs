@@ -116,6 +116,17 @@ fn the_serial_port_may_have_a_file_beside_it() {
 }
 
 #[test]
+fn a_file_without_room_costs_what_would_be_in_it_and_no_more() {
+    patiently(|| {
+        let guest = Guest::linux(&kernel(MINIMAL), "echo a line; poweroff -f");
+        let outcome = guest.append("quiet").arg("--console").arg("hvc=file=/dev/full").run();
+        outcome.expect(0, POWERED_OFF);
+        let lost = "the console file /dev/full has no room left, console output is lost";
+        assert_eq!(outcome.stderr.matches(lost).count(), 1, "{outcome}");
+    });
+}
+
+#[test]
 fn an_unread_pipe_neither_stops_the_guest_nor_loses_anything() {
     patiently(|| {
         let folder = tempfile::tempdir().unwrap();
