@@ -21,11 +21,12 @@ use crate::virtio::spec::vsock::{CID_HOST, OP_REQUEST, OP_RST, OP_RW, TYPE_STREA
 pub const MAX_CONNECTIONS: usize = 1024;
 
 /// What the guest may send ahead on a connection, in bytes, while there are
-/// few; it bounds what is kept for slow programs of the host.
-const BUF_ALLOC: u32 = 256 << 10;
-/// The same for a connection beyond [`FEW`]: all together keep 76 MiB at most.
+/// few; it bounds what is kept for slow programs of the host. Linux makes use
+/// of more than 256 KiB only where a program has asked for that.
+const BUF_ALLOC: u32 = 1 << 20;
+/// The same for a connection beyond [`FEW`]: all together keep 79 MiB at most.
 const BUF_ALLOC_OF_MANY: u32 = 64 << 10;
-const FEW: usize = 64;
+const FEW: usize = 16;
 
 /// Resets that wait for buffers of the guest, for packets that belong to no
 /// connection. With these the device takes no more packets (VIRTIO 1.2

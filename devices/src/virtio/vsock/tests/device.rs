@@ -173,7 +173,7 @@ fn what_a_guest_sent_before_its_reset_still_arrives() {
 /// Sends until the device will not take more; what that was.
 pub(super) fn fill(bench: &mut Bench, ports: Ports) -> Vec<u8> {
     let mut sent = Vec::new();
-    let (mut room, mut taken) = (256 << 10, 0);
+    let (mut room, mut taken) = (u32::try_from(AHEAD).unwrap(), 0);
     loop {
         let left = room - (u32::try_from(sent.len()).unwrap() - taken);
         if left == 0 {

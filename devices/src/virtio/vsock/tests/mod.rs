@@ -26,6 +26,8 @@ const CID: u32 = 42;
 const BUFFERS: u64 = 0x10_0000;
 /// Where packets from the guest are made.
 const PACKETS: u64 = 0x30_0000;
+/// What the device takes ahead on the first connections.
+const AHEAD: usize = 1 << 20;
 /// The guest's buffer, if a test says nothing else.
 const GUEST_BUFFER: u32 = 1 << 20;
 /// Ports below this are served on the host.

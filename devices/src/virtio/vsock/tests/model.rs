@@ -88,7 +88,7 @@ impl Model {
             read: 0,
             host_sent: 0,
             got: 0,
-            room: 256 << 10,
+            room: AHEAD,
             guest_ended: false,
             host_ended: false,
             guest_saw_end: false,
@@ -195,8 +195,8 @@ impl Both {
             assert!(self.guest_ended && self.guest_saw_end, "a reset of a connection that is open");
             return;
         }
-        self.room = usize::try_from(packet.header.fwd_cnt.get()).unwrap() + (256 << 10);
-        assert_eq!(packet.header.buf_alloc.get(), 256 << 10);
+        self.room = usize::try_from(packet.header.fwd_cnt.get()).unwrap() + AHEAD;
+        assert_eq!(packet.header.buf_alloc.get(), u32::try_from(AHEAD).unwrap());
         match packet.op() {
             OP_RW => {
                 assert!(!self.guest_saw_end, "data after the end");

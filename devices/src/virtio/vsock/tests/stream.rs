@@ -102,7 +102,7 @@ fn a_slow_program_of_the_host_stalls_its_own_connection() {
     let (slow, slow_server) = bench.open(1, 1);
     let sent = fill(&mut bench, slow);
     // The socket is full, and so is what the device keeps.
-    assert!(sent.len() > 256 << 10);
+    assert!(sent.len() > AHEAD);
     let (fast, fast_server) = bench.open(2, 2);
     for _ in 0..50 {
         bench.send(fast, OP_RW, &pattern(8000));
@@ -124,7 +124,7 @@ fn a_slow_program_of_the_host_stalls_its_own_connection() {
     let last = news.last().unwrap().header;
     assert_eq!(last.op.get(), OP_CREDIT_UPDATE);
     let known = usize::try_from(last.buf_alloc.get() + last.fwd_cnt.get()).unwrap();
-    assert!(known - sent.len() > 128 << 10);
+    assert!(known - sent.len() > AHEAD / 2);
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn a_large_transfer_is_exact_both_ways() {
     let (mut ports, mut server) = bench.open(1, 1);
     let data = pattern(SIZE);
     let (mut up, mut down, mut at_host, mut at_guest) = (0, 0, Vec::new(), Vec::new());
-    let mut room = 256 << 10;
+    let mut room = AHEAD;
     while at_host.len() < SIZE || at_guest.len() < SIZE {
         if down < SIZE {
             down += server.write(&data[down..]).unwrap_or(0);
