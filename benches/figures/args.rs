@@ -61,6 +61,8 @@ pub(crate) enum Name {
     Net,
     /// The same on one processor of the lab, in its virtual time
     NetVirtual,
+    /// Small files and git through a shared directory, in the lab
+    Files,
     /// A stream through vsock and one through a Unix socket, in the lab
     Vsock,
 }

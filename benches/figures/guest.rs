@@ -27,6 +27,8 @@ pub(crate) struct Guest {
     pub(crate) disks: Vec<Disk>,
     /// The host's end of its network.
     pub(crate) tap: Option<Tap>,
+    /// A directory of the host's, and whether it is only to be read; its tag is `t`.
+    pub(crate) share: Option<(PathBuf, bool)>,
     /// What Kiln is told besides; with that, it is measured alone.
     pub(crate) options: Vec<String>,
 }
@@ -94,6 +96,7 @@ impl Guest {
             transport: None,
             disks: Vec::new(),
             tap: None,
+            share: None,
             options: Vec::new(),
         }
     }

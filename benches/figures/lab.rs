@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use crate::args::Name;
 use crate::figure::Figure;
 use crate::stage::{RESOURCES, Stage};
-use crate::{Result, block, boot, idle, memory, net, vsock};
+use crate::{Result, block, boot, files, idle, memory, net, vsock};
 
 /// Copies the stage into the lab's memory and goes on there: a look at a file
 /// of the host's makes virtual time jump by seconds. Only QEMU stays where it
@@ -27,6 +27,7 @@ const LAB_DIED: i32 = 125;
 pub(crate) fn run(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
     match name {
         Name::Block => stage.add_guest("disk")?,
+        Name::Files => stage.add_guest("files")?,
         Name::Net | Name::NetVirtual | Name::Vsock | Name::LinuxMemory => stage.add_guest("net")?,
         _ => stage.add_linux()?,
     }
@@ -43,10 +44,11 @@ pub(crate) fn run(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
 /// What one lab measures; `None` if it died of its own faults.
 fn in_lab(stage: &Stage, name: Name) -> Result<Option<Vec<Figure>>> {
     let mut lab = Command::new(Path::new(RESOURCES).join("lab/run"));
-    if matches!(name, Name::Boot | Name::Initcalls | Name::NetVirtual) {
+    if matches!(name, Name::Boot | Name::Initcalls | Name::NetVirtual | Name::Files) {
         lab.arg("--icount");
     }
-    if matches!(name, Name::Net | Name::NetVirtual | Name::Vsock | Name::LinuxMemory) {
+    if matches!(name, Name::Net | Name::NetVirtual | Name::Vsock | Name::LinuxMemory | Name::Files)
+    {
         // A lab that hangs as a whole does not notice any time limit inside.
         lab.args(["--timeout", LAB_SECONDS]);
     }
@@ -70,6 +72,7 @@ pub(crate) fn inside(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
         Name::NetVirtual => net::measure(stage, &net::VIRTUAL),
         Name::LinuxMemory => memory::measure_linux(stage),
         Name::Vsock => vsock::measure(stage),
+        Name::Files => files::measure(stage),
         other => Err(format!("{other} is not measured in the lab").into()),
     }
 }

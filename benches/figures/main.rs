@@ -8,6 +8,7 @@ mod block;
 mod boot;
 mod devices;
 mod figure;
+mod files;
 mod fio;
 mod guest;
 mod idle;

@@ -74,7 +74,11 @@ impl Vmm {
         match self {
             Self::Kiln | Self::OtherKiln => true,
             Self::Qemu => guest.options.is_empty(),
-            _ => guest.options.is_empty() && guest.disks.is_empty() && guest.tap.is_none(),
+            _ => {
+                let has_devices =
+                    !guest.disks.is_empty() || guest.tap.is_some() || guest.share.is_some();
+                guest.options.is_empty() && !has_devices
+            }
         }
     }
 
@@ -150,6 +154,10 @@ fn kiln(command: &mut Command, guest: &Guest) {
     if let Some(Tap { name, vhost }) = &guest.tap {
         let vhost = if *vhost { "on" } else { "off" };
         command.args(["--net", &format!("tap={name},vhost={vhost}")]);
+    }
+    if let Some((path, read_only)) = &guest.share {
+        let ro = if *read_only { ",ro" } else { "" };
+        command.args(["--share", &format!("t={}{ro}", path.display())]);
     }
     command.args(&guest.options);
 }
@@ -227,6 +235,18 @@ fn qemu(command: &mut Command, guest: &Guest) {
         // Without what a firmware would boot from the network.
         command.args(["-device", "virtio-net-pci,netdev=net0,disable-legacy=on,romfile="]);
     }
+    if let Some((path, read_only)) = &guest.share {
+        qemu_share(command, path, *read_only);
+    }
+}
+
+/// A directory in QEMU's words: 9p, as an ordinary user has it without a daemon.
+fn qemu_share(command: &mut Command, path: &Path, read_only: bool) {
+    let readonly = if read_only { "on" } else { "off" };
+    let path = path.display();
+    let fsdev = format!("local,id=s,path={path},security_model=none,readonly={readonly}");
+    command.args(["-fsdev", &fsdev]);
+    command.args(["-device", "virtio-9p-pci,fsdev=s,mount_tag=t,disable-legacy=on"]);
 }
 
 /// A disk in QEMU's words: io_uring, and the cache as Kiln's.
