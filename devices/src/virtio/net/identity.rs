@@ -10,7 +10,10 @@ const CONTROL_SIZE: u16 = 16;
 /// Below this a device should not tell its MTU (VIRTIO 1.2 §5.1.4.1).
 const MTU_MIN: u16 = 1280;
 
-/// What every network device offers.
+/// What every network device offers. Receive filters (`CTRL_RX`, `CTRL_VLAN`;
+/// VIRTIO 1.2 §5.1.6.5) are not among it: where the host's kernel moves the
+/// packets nobody would apply them, and a bridge gives a tap little but what is
+/// for its guest. Linux receives all and drops what is for others.
 const FEATURES: u64 =
     net::F_MRG_RXBUF | net::F_MAC | net::F_STATUS | net::F_CTRL_VQ | net::F_CTRL_MAC_ADDR;
 
