@@ -64,7 +64,7 @@ fn guest_and_host_connect_to_each_other_on_either_transport() {
             assert!(sockets.connect(5001).is_none(), "nobody listens there");
             let data = pattern(4 << 20);
             assert!(exchange(sockets.connect(5000).unwrap(), data.clone()) == data);
-            assert_eq!(exchange(sockets.connect(5000).unwrap(), Vec::new()), []);
+            assert_eq!(exchange(sockets.connect(5000).unwrap(), Vec::new()), [0_u8; 0]);
             guest.write("end\n");
             let outcome = guest.wait();
             outcome.expect(0, POWERED_OFF);
