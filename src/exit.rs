@@ -14,6 +14,8 @@ mod tests;
 pub enum ExitStatus {
     /// 0: the guest ended itself, or the command did what it was asked to.
     Success,
+    /// 1: a run of `kiln test` failed.
+    TestsFailed,
     /// 2: the command line is wrong.
     Usage,
     /// 123: what the console showed, or did not show, makes the run a failure.
@@ -38,6 +40,7 @@ impl ExitStatus {
     pub fn code(self) -> u8 {
         match self {
             Self::Success => 0,
+            Self::TestsFailed => 1,
             Self::Usage => 2,
             Self::Refused => 123,
             Self::TimedOut => 124,

@@ -10,4 +10,5 @@ pub mod exit;
 pub mod logging;
 pub mod machine;
 pub mod report;
+pub mod suite;
 pub mod symbols;

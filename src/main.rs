@@ -10,7 +10,7 @@ use std::sync::Arc;
 use devices::backend::vsock::LocalPorts;
 use kiln::agent;
 use kiln::check::Report;
-use kiln::cli::{self, CheckArgs, Command, RunArgs, Usage};
+use kiln::cli::{self, CheckArgs, Command, RunArgs, TestArgs, Usage};
 use kiln::config::{HostLimits, VmConfig};
 use kiln::exit::{Chain, ExitStatus, Verdict};
 use kiln::logging::{self, Prefix};
@@ -40,6 +40,7 @@ fn obey() -> ExitStatus {
     match cli::parse(std::env::args_os()) {
         Ok(args) => match args.command {
             Command::Run(args) => run(*args),
+            Command::Test(args) => test(&args),
             Command::Check(args) => check(&args),
         },
         Err(usage) => explain(&usage),
@@ -121,6 +122,14 @@ fn explain(usage: &Usage) -> ExitStatus {
         Usage::Wrong(sentence) => logging::say(&Prefix::new(None), sentence.trim_end()),
     }
     usage.status()
+}
+
+/// Runs a matrix.
+fn test(args: &TestArgs) -> ExitStatus {
+    kiln::suite::run(args).unwrap_or_else(|error| {
+        logging::say(&Prefix::new(None), Chain(&error));
+        error.status()
+    })
 }
 
 fn check(args: &CheckArgs) -> ExitStatus {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand};
 
-use super::VerdictArgs;
+use super::{TestArgs, VerdictArgs};
 use crate::config::{
     BalloonConfig, Console, CpuCount, DiskConfig, EnvChange, MemorySize, NetConfig, Port, PvPanic,
     Rng, ShareConfig, Timeout, Transport, VmName, VsockConfig,
@@ -29,6 +29,8 @@ pub struct Args {
 pub enum Command {
     /// Boot a kernel and run it until it ends
     Run(Box<RunArgs>),
+    /// Run each combination of a matrix, some at a time, and say which failed
+    Test(TestArgs),
     /// Say what this host can do, and what to do about what it cannot
     Check(CheckArgs),
 }

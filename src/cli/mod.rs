@@ -2,6 +2,7 @@
 
 mod args;
 mod resolve;
+mod test_args;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -9,5 +10,6 @@ mod verdict_args;
 
 pub use args::{Args, CheckArgs, Command, RunArgs};
 pub use resolve::ArgsError;
+pub use test_args::TestArgs;
 pub use usage::{Usage, parse};
 pub use verdict_args::VerdictArgs;

@@ -14,7 +14,7 @@ fn config(words: &[&str]) -> VmConfig {
     let words: Vec<_> = ["run", "-k", "vmlinux"].iter().chain(words).copied().collect();
     match parsed(&words).unwrap().command {
         Command::Run(args) => args.resolve(Path::new("nowhere")).unwrap(),
-        Command::Check(_) => unreachable!("`run` was parsed"),
+        Command::Check(_) | Command::Test(_) => unreachable!("`run` was parsed"),
     }
 }
 
@@ -70,7 +70,7 @@ fn initrds_and_disks_keep_their_order() {
 fn parts_that_clash_are_a_usage_error() {
     let args = match parsed(&["run", "-k", "x", "-n", "tap=t0", "-n", "tap=t0"]).unwrap().command {
         Command::Run(args) => args,
-        Command::Check(_) => unreachable!("`run` was parsed"),
+        Command::Check(_) | Command::Test(_) => unreachable!("`run` was parsed"),
     };
     let error = args.resolve(Path::new("nowhere")).unwrap_err();
     assert_eq!(error.status(), ExitStatus::Usage);
@@ -112,7 +112,7 @@ fn the_console_keeps_off_a_commands_output() {
         let words = ["run", "-k", "x", "--console", console, "--", "true"];
         let args = match parsed(&words).unwrap().command {
             Command::Run(args) => args,
-            Command::Check(_) => unreachable!("`run` was parsed"),
+            Command::Check(_) | Command::Test(_) => unreachable!("`run` was parsed"),
         };
         let error = args.resolve(Path::new("nowhere")).unwrap_err();
         assert_eq!(error.status(), ExitStatus::Usage);
@@ -172,7 +172,7 @@ fn a_command_line_is_one_line() {
     for option in ["--cmdline", "--append"] {
         let error = match parsed(&["run", "-k", "x", option, "a\nb"]).unwrap().command {
             Command::Run(args) => args.resolve(Path::new("nowhere")).unwrap_err(),
-            Command::Check(_) => unreachable!("`run` was parsed"),
+            Command::Check(_) | Command::Test(_) => unreachable!("`run` was parsed"),
         };
         assert_eq!(error.status(), ExitStatus::Usage);
         let text = Chain(&error).to_string();
@@ -187,7 +187,7 @@ fn a_command_line_is_one_line() {
 fn without_a_kernel_the_host_must_have_one() {
     let args = match parsed(&["run"]).unwrap().command {
         Command::Run(args) => args,
-        Command::Check(_) => unreachable!("`run` was parsed"),
+        Command::Check(_) | Command::Test(_) => unreachable!("`run` was parsed"),
     };
     let error = args.resolve(Path::new("nowhere")).unwrap_err();
     assert_eq!(error.status(), ExitStatus::Failed);

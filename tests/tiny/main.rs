@@ -10,6 +10,7 @@ mod endings;
 mod pci;
 mod smp;
 mod streams;
+mod suite;
 mod terminal;
 mod verdicts;
 

@@ -34,7 +34,10 @@ impl Form {
 }
 
 /// The tiny guest's image, built if its source has changed.
-pub(crate) fn tiny(form: Form) -> PathBuf {
+///
+/// # Panics
+/// If it cannot be built.
+pub fn tiny(form: Form) -> PathBuf {
     static IMAGES: OnceLock<PathBuf> = OnceLock::new();
     IMAGES.get_or_init(build).join(form.file_name())
 }

@@ -18,7 +18,7 @@ mod vsock;
 mod watch;
 
 pub use guest::{Guest, TRANSPORTS, USER, kiln};
-pub use image::Form;
+pub use image::{Form, tiny};
 pub use initramfs::{busybox, kernel, tools};
 pub use lab::{in_lab, patiently};
 pub use nix::sys::signal::Signal;
