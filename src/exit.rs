@@ -114,6 +114,8 @@ pub enum Verdict {
     CommandLost {
         /// What the guest did: "powered off".
         how: &'static str,
+        /// What its agent said was wrong, as a clause.
+        complaint: Option<String>,
     },
     /// The person at the terminal ended the run with the escape key, which
     /// counts as an interrupt.
@@ -228,8 +230,9 @@ impl fmt::Display for Verdict {
                 write!(f, "the command was killed by {}", SignalName(*signal))
             }
             Self::CommandFailed { why } => write!(f, "the command cannot be run: {why}"),
-            Self::CommandLost { how } => {
-                write!(f, "the guest {how} before the command had ended")
+            Self::CommandLost { how, complaint } => {
+                write!(f, "the guest {how} before the command had ended")?;
+                complaint.iter().try_for_each(|why| write!(f, ": {why}"))
             }
             Self::Quit => f.write_str("the run was ended from the terminal"),
             Self::Signal(number) => write!(f, "the run was ended by {}", SignalName(*number)),

@@ -8,3 +8,7 @@
 pub mod guest;
 pub mod host;
 pub mod protocol;
+
+/// How the line in the kernel's log begins by which the guest's side says what
+/// is wrong while it has no connection to the host's.
+const COMPLAINT: &str = "kiln-agent: ";

@@ -47,8 +47,13 @@ pub enum RunError {
     #[error("--vsock: {0}")]
     Vsock(#[source] VsockError),
     /// A directory cannot be shared.
-    #[error("--share: {0}")]
-    Share(#[source] ShareError),
+    #[error("{option}: {source}")]
+    Share {
+        /// The option that names it.
+        option: &'static str,
+        /// What is wrong with it.
+        source: ShareError,
+    },
     /// The symbols cannot be used.
     #[error("--vmlinux: {0}")]
     Vmlinux(#[source] SymbolError),

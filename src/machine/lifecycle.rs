@@ -29,6 +29,12 @@ use crate::exit::Chain;
 /// is cut short.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
 
+/// How long the guest has to pass a signal on: a run that is told to end does so
+/// within a second, if the guest is stuck.
+const ANSWER: Duration = Duration::from_millis(900);
+/// How long the command then has to obey it.
+const OBEDIENCE: Duration = Duration::from_secs(5);
+
 /// What a machine is made of.
 pub(super) struct Parts {
     pub platform: Platform,
@@ -190,7 +196,7 @@ impl Machine {
                 self.supervisor().check_halt_after(Observer::LAST_WORDS)?;
                 None
             }
-            Happening::GraceOver => self.passed_on.map(Ending::Signal),
+            Happening::GraceOver => self.grace_over()?,
             Happening::Drained => None,
             Happening::HaltCheck => self.check_halt()?,
         })
@@ -220,8 +226,19 @@ impl Machine {
         if self.passed_on.replace(signal).is_some() || !has_command {
             return Ok(Some(Ending::Signal(signal)));
         }
-        self.supervisor().give_grace()?;
+        self.supervisor().give_grace(ANSWER)?;
         Ok(None)
+    }
+
+    /// A guest that has passed the signal on gives the command more time; one
+    /// that has not is stuck.
+    fn grace_over(&mut self) -> Result<Option<Ending>, RunError> {
+        let has_passed = self.session.as_ref().is_some_and(Session::take_answer);
+        if has_passed {
+            self.supervisor().give_grace(OBEDIENCE)?;
+            return Ok(None);
+        }
+        Ok(self.passed_on.map(Ending::Signal))
     }
 
     /// Looks again at how large the disks are and tells the guest of those

@@ -12,6 +12,7 @@ use super::silence::SilenceWatch;
 use super::supervisor::Times;
 use super::verdict::{Ending, Evidence, verdict};
 use super::whereabouts::{self, ExitHistory, Names};
+use crate::agent::host::complaint;
 use crate::config::VmConfig;
 use crate::logging::{self, Prefix};
 
@@ -150,6 +151,7 @@ impl Observer {
             must_match: self.patterns.is_awaiting(),
             fail_on_warning: self.fail_on_warning,
             command: None,
+            complaint: complaint(&tail),
         };
         Seen { evidence, tail, whereabouts }
     }

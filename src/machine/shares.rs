@@ -3,7 +3,7 @@ use log::Level;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::RunError;
-use crate::config::VmConfig;
+use crate::config::{ShareConfig, VmConfig};
 
 /// Descriptors that are left for the rest of a machine.
 const OTHERS: u64 = 4096;
@@ -29,11 +29,23 @@ pub(super) fn open(config: &VmConfig) -> Result<Vec<Share>, RunError> {
             limits.inodes
         );
     }
-    let open = |share: &crate::config::ShareConfig| {
+    let open = |share: &ShareConfig| {
         let options = ShareOptions { read_only: share.read_only, limits };
-        Share::open(&share.path, options).map_err(RunError::Share)
+        Share::open(&share.path, options)
+            .map_err(|source| RunError::Share { option: option(config, share), source })
     };
     shares.iter().map(open).collect()
+}
+
+/// The option that has `share` be there.
+fn option(config: &VmConfig, share: &ShareConfig) -> &'static str {
+    if config.shares.contains(share) {
+        "--share"
+    } else if share.read_only {
+        "--root"
+    } else {
+        "--rw"
+    }
 }
 
 /// Lets this process have as many descriptors as it may; returns how many.

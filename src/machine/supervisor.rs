@@ -14,9 +14,6 @@ use super::RunError;
 use super::error::host;
 use super::halt::HaltWatch;
 
-/// How long a command has to obey a signal before the run ends without it.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// Something that the machine has to act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Happening {
@@ -26,7 +23,7 @@ pub(super) enum Happening {
     Order(Order),
     /// The time for the run is over.
     TimedOut,
-    /// The command has had its time to obey a signal.
+    /// The guest has had its time to do something about a signal.
     GraceOver,
     /// Time to look whether the guest has halted.
     HaltCheck,
@@ -126,10 +123,10 @@ impl Supervisor {
         self.halt_check.reset(time, None).map_err(host("set a timer"))
     }
 
-    /// Lets [`Happening::GraceOver`] happen when the command has had its time.
-    pub(super) fn give_grace(&mut self) -> Result<(), RunError> {
+    /// Lets [`Happening::GraceOver`] happen after this time.
+    pub(super) fn give_grace(&mut self, time: Duration) -> Result<(), RunError> {
         let Some(timer) = &mut self.grace else { return Ok(()) };
-        timer.reset(GRACE, None).map_err(host("set a timer"))
+        timer.reset(time, None).map_err(host("set a timer"))
     }
 
     fn hear(&mut self, fd: i32) {

@@ -6,8 +6,10 @@ use vmm_core::event::MachineRequest;
 use super::phases::{Milestone, Phases};
 use super::verdict::{Ending, Evidence, verdict};
 use super::{RunError, hint};
+use crate::agent::host::Progress;
+use crate::agent::protocol::CommandEnd;
 use crate::config::{Transport, VmConfig};
-use crate::exit::{Matched, Verdict};
+use crate::exit::{ExitStatus, Matched, Verdict};
 
 fn calm() -> Evidence {
     Evidence::default()
@@ -165,4 +167,34 @@ fn a_milestone_counts_when_it_is_first_reached() {
     assert_eq!(phases.at(Milestone::KernelStarted), None);
     assert!(!phases.has_reached(Milestone::CommandStarted));
     assert!(phases.elapsed() >= first);
+}
+
+#[test]
+fn a_guest_that_ends_without_its_command_has_lost_it() {
+    let at = |command| Evidence { command: Some(command), ..calm() };
+    let lost = |complaint| Verdict::CommandLost { how: "powered off", complaint };
+    for progress in [Progress::Silent, Progress::Preparing, Progress::Running] {
+        assert_eq!(verdict(power_off(), &at(progress)).unwrap(), lost(None));
+    }
+    let said = Evidence { complaint: Some("no sockets".into()), ..at(Progress::Silent) };
+    let verdict_of = verdict(power_off(), &said).unwrap();
+    assert_eq!(verdict_of, lost(Some("no sockets".into())));
+    assert_eq!(verdict_of.status(), ExitStatus::Died);
+    let crash = Evidence { command: Some(Progress::Running), ..panicked() };
+    assert!(matches!(verdict(power_off(), &crash).unwrap(), Verdict::Panicked { .. }));
+}
+
+#[test]
+fn a_command_that_ended_is_the_verdict() {
+    let finished = || Ending::Requested(MachineRequest::Finished);
+    let at = |command| Evidence { command: Some(command), ..calm() };
+    let verdict_of = verdict(finished(), &at(Progress::Ended(CommandEnd::Exited(3)))).unwrap();
+    assert_eq!(verdict_of, Verdict::Command(CommandEnd::Exited(3)));
+    let failed = verdict(finished(), &at(Progress::Failed("x".into()))).unwrap();
+    assert_eq!(failed.status(), ExitStatus::Failed);
+    // Nothing that the kernel warned of goes unseen for it.
+    let facts = ConsoleFacts { complaint: Some("WARNING: x".into()), ..ConsoleFacts::default() };
+    let ended = Some(Progress::Ended(CommandEnd::Exited(0)));
+    let warned = Evidence { facts, command: ended, fail_on_warning: true, ..calm() };
+    assert_eq!(verdict(finished(), &warned).unwrap().status(), ExitStatus::Refused);
 }

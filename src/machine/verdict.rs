@@ -48,6 +48,8 @@ pub(super) struct Evidence {
     pub fail_on_warning: bool,
     /// How far the command came, if there was to be one.
     pub command: Option<Progress>,
+    /// What the guest's side of it said on a console, as a clause.
+    pub complaint: Option<String>,
 }
 
 /// What to call it, in the light of the evidence.
@@ -78,13 +80,13 @@ pub(super) fn verdict(ending: Ending, evidence: &Evidence) -> Result<Verdict, Ru
 
 /// A guest that ended by itself, as `verdict` has it, has failed if it was to
 /// run a command to its end.
-fn without_command(how: &'static str, command: Option<&Progress>, verdict: Verdict) -> Verdict {
-    match command {
+fn without_command(how: &'static str, evidence: &Evidence, verdict: Verdict) -> Verdict {
+    match &evidence.command {
         None => verdict,
         Some(Progress::Failed(why)) => Verdict::CommandFailed { why: why.clone() },
         Some(Progress::Ended(end)) => Verdict::Command(*end),
         Some(Progress::Silent | Progress::Preparing | Progress::Running) => {
-            Verdict::CommandLost { how }
+            Verdict::CommandLost { how, complaint: evidence.complaint.clone() }
         }
     }
 }
@@ -107,7 +109,7 @@ fn ended(ending: Ending, evidence: &Evidence) -> Result<Verdict, RunError> {
         None => verdict,
     };
     let command = evidence.command.as_ref();
-    let of_guest = |how, verdict| or_panicked(without_command(how, command, verdict));
+    let of_guest = |how, verdict| or_panicked(without_command(how, evidence, verdict));
     let died = |cause: String, cpu, rip| or_panicked(Verdict::Died { cause, cpu, rip });
     let request = match ending {
         Ending::Signal(number) => {

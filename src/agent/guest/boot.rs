@@ -7,6 +7,7 @@ use nix::kmod::{ModuleInitFlags, finit_module};
 
 use super::error::{AgentError, kernel};
 use super::root;
+use crate::agent::COMPLAINT;
 use crate::exit::Chain;
 
 /// The folder of the modules in the initramfs. Their names sort as they are to
@@ -45,6 +46,3 @@ pub(super) fn complain(error: &dyn Error) {
         let _ = log.write_all(line.as_bytes());
     }
 }
-
-/// How the agent's line in the kernel's log begins, after its level.
-const COMPLAINT: &str = "kiln-agent: ";

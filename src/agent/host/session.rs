@@ -53,6 +53,8 @@ struct Shared {
 
 struct State {
     progress: Progress,
+    /// The guest has passed a signal on.
+    answered: bool,
     /// The control connection, while the command runs.
     control: Option<UnixStream>,
     terminal: Option<RawTerminal>,
@@ -70,7 +72,8 @@ impl Session {
         requests: &RequestSender,
         phases: Arc<Phases>,
     ) -> io::Result<Self> {
-        let state = State { progress: Progress::Silent, control: None, terminal: None };
+        let state =
+            State { progress: Progress::Silent, answered: false, control: None, terminal: None };
         let shared = Arc::new(Shared { state: Mutex::new(state), has_terminal: job.tty.is_some() });
         let (done, written) = channel();
         let mut workers = Vec::new();
@@ -102,6 +105,11 @@ impl Session {
     /// Has this signal sent to the command; false if none runs.
     pub fn signal(&self, number: u8) -> bool {
         self.shared.say(&ToGuest::Signal(number))
+    }
+
+    /// Whether the guest has passed a signal on since this was asked last.
+    pub fn take_answer(&self) -> bool {
+        std::mem::take(&mut self.shared.state().answered)
     }
 
     /// Tells the guest how large the terminal is now.
@@ -279,7 +287,7 @@ impl Agent {
         loop {
             match protocol::read(&control, FROM_GUEST_MAX)?.ok_or(Breach::Gone)? {
                 ToHost::Started => self.started(&control)?,
-                ToHost::Signalled => {}
+                ToHost::Signalled => self.shared.state().answered = true,
                 ToHost::Failed(why) => return Ok(Progress::Failed(why)),
                 ToHost::Ended(end) => {
                     self.phases.reach(Milestone::CommandEnded);

@@ -61,6 +61,18 @@ fn a_guest_that_ends_before_its_command_has_failed() {
 }
 
 #[test]
+fn a_guest_that_lacks_something_says_what() {
+    patiently(|| {
+        // Without its PCI bus, the guest reaches no device.
+        let outcome = script("true").append("pci=off").run();
+        assert_eq!(outcome.status, 127, "{outcome}");
+        let said = "the guest powered off before the command had ended: the kernel has no stream \
+                    sockets to the host (CONFIG_VSOCKETS, ";
+        assert!(outcome.stderr.contains(said), "{outcome}");
+    });
+}
+
+#[test]
 fn a_signal_goes_to_the_command_first_and_ends_the_run_the_second_time() {
     patiently(|| {
         let text = "trap 'echo caught; exit 5' TERM; echo up; while :; do sleep 1; done";
