@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use boot::Kernel;
 use devices::pvpanic::PanicNote;
 use vmm_core::vcpu::VcpuThread;
 
@@ -130,7 +131,9 @@ impl Observer {
     }
 
     fn names(&self) -> Names {
-        Names::find(self.vmlinux.as_deref(), &self.kernel, None)
+        // A kernel without a release has its symbols beside it, or none.
+        let release = Kernel::open(&self.kernel).ok().and_then(|kernel| kernel.release().ok()?);
+        Names::find(self.vmlinux.as_deref(), &self.kernel, release.as_deref())
     }
 
     /// All that was seen, once the consoles show nothing more. If there are
