@@ -20,6 +20,12 @@ pub(super) fn open(config: &VmConfig) -> Result<Vec<Share>, RunError> {
     let Ok(count @ 1..) = u64::try_from(shares.len()) else { return Ok(Vec::new()) };
     let descriptors = allow_descriptors();
     let limits = limits(descriptors, count);
+    let open = |share: &ShareConfig| {
+        let options = ShareOptions { read_only: share.read_only, limits };
+        Share::open(&share.path, options)
+            .map_err(|source| RunError::Share { option: option(config, share), source })
+    };
+    let open = shares.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     if limits.inodes < FEW {
         // A command's own streams are no place for this.
         let level = if config.command.is_some() { Level::Info } else { Level::Warn };
@@ -29,12 +35,7 @@ pub(super) fn open(config: &VmConfig) -> Result<Vec<Share>, RunError> {
             limits.inodes
         );
     }
-    let open = |share: &ShareConfig| {
-        let options = ShareOptions { read_only: share.read_only, limits };
-        Share::open(&share.path, options)
-            .map_err(|source| RunError::Share { option: option(config, share), source })
-    };
-    shares.iter().map(open).collect()
+    Ok(open)
 }
 
 /// The option that has `share` be there.
