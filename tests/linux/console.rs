@@ -29,8 +29,10 @@ pub(crate) fn obeys_a_person(shell: Guest, more: impl FnOnce(&mut Running, &Term
     guest.write("\x03").wait_for("# ");
     guest.write("echo status$?\r").wait_for("status130");
     more(&mut guest, &terminal);
-    // Ctrl-D, Ctrl-Z and an escape sequence are the guest's, too.
-    guest.write("cat\r").wait_for("cat").write("typed\r").wait_for("typed");
+    // Ctrl-D is the guest's, too. Again the job says that it runs: the shell edits its lines with
+    // the terminal raw, and what is typed by then would be a character like any other.
+    guest.write("sh -c 'echo reading$((1+2)); exec cat'\r").wait_for("reading3");
+    guest.write("typed\r").wait_for("typed\r\ntyped\r\n");
     guest.write("\x04").write("echo after$((2+2))\r").wait_for("after4");
     guest.write("poweroff -f\r");
     guest.wait().expect(0, POWERED_OFF);
