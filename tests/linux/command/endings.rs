@@ -61,6 +61,27 @@ fn a_guest_that_ends_before_its_command_has_failed() {
 }
 
 #[test]
+fn an_agent_that_is_killed_ends_the_guest_with_a_panic() {
+    if !testing::in_lab() {
+        // Elsewhere the command may not be root.
+        return;
+    }
+    patiently(|| {
+        // Linux shields the first process from signals.
+        let outcome = script("kill -KILL 1; kill -SEGV 1; kill -SEGV 1; exit 3").run();
+        expect_quiet(&outcome, 3);
+        // Not from itself: its code is gone when it hears of the command's end.
+        let text = "set -- $(grep -m 1 ' r-xp ' /proc/1/maps); from=$((0x${1%-*} / 4096)); \
+                    to=$((0x${1#*-} / 4096)); dd if=/dev/zero of=/proc/1/mem bs=4096 seek=$from \
+                    count=$((to - from)) conv=notrunc; exit 3";
+        let outcome = script(text).run();
+        let said = "kiln: the guest kernel died: Kernel panic - not syncing: Attempted to kill \
+                    init! exitcode=0x0000000b";
+        outcome.expect(126, said);
+    });
+}
+
+#[test]
 fn a_guest_that_lacks_something_says_what() {
     patiently(|| {
         // Without its PCI bus, the guest reaches no device.

@@ -2,6 +2,7 @@
 
 mod endings;
 mod files;
+mod leftovers;
 mod streams;
 mod terminal;
 

@@ -54,7 +54,8 @@ pub struct Guest {
     redirections: String,
     /// A network namespace other than the test's.
     namespace: Option<String>,
-    unprivileged: bool,
+    /// The user and the group it runs as, if not the test's.
+    user: Option<u32>,
     stdin: Stdio,
     stdout: Option<Stdio>,
     stderr: Option<Stdio>,
@@ -85,7 +86,7 @@ impl Guest {
             environment: Vec::new(),
             redirections: String::new(),
             namespace: None,
-            unprivileged: false,
+            user: None,
             stdin: Stdio::null(),
             stdout: None,
             stderr: None,
@@ -262,12 +263,22 @@ impl Guest {
     /// # Panics
     /// If the guest's files cannot be opened to that user.
     #[must_use]
-    pub fn unprivileged(mut self) -> Self {
+    pub fn unprivileged(self) -> Self {
+        self.user(USER)
+    }
+
+    /// As [`unprivileged`](Self::unprivileged), with this number for user and
+    /// group.
+    ///
+    /// # Panics
+    /// As that one.
+    #[must_use]
+    pub fn user(mut self, id: u32) -> Self {
         if let Some(files) = &self.files {
             let open = Permissions::from_mode(0o755);
             fs::set_permissions(files.path(), open).expect("a folder of ours can be changed");
         }
-        self.unprivileged = true;
+        self.user = Some(id);
         self
     }
 
@@ -326,8 +337,8 @@ impl Guest {
         if let Some(namespace) = &self.namespace {
             words.extend(["ip", "netns", "exec", namespace].map(Into::into));
         }
-        if self.unprivileged {
-            let user = USER.to_string();
+        if let Some(user) = self.user {
+            let user = user.to_string();
             words.extend(["setpriv", "--reuid", &user, "--regid", &user].map(Into::into));
             words.extend(
                 ["--clear-groups", "--inh-caps=-all", "--bounding-set=-all"].map(Into::into),
