@@ -65,6 +65,8 @@ pub(crate) enum Name {
     Files,
     /// A stream through vsock and one through a Unix socket, in the lab
     Vsock,
+    /// The same on one processor of the lab, in its virtual time
+    VsockVirtual,
 }
 
 /// How results are printed.

@@ -28,7 +28,9 @@ pub(crate) fn run(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
     match name {
         Name::Block => stage.add_guest("disk")?,
         Name::Files => stage.add_guest("files")?,
-        Name::Net | Name::NetVirtual | Name::Vsock | Name::LinuxMemory => stage.add_guest("net")?,
+        Name::Net | Name::NetVirtual | Name::Vsock | Name::VsockVirtual | Name::LinuxMemory => {
+            stage.add_guest("net")?;
+        }
         _ => stage.add_linux()?,
     }
     for _ in 1..LABS {
@@ -41,14 +43,19 @@ pub(crate) fn run(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
     in_lab(stage, name)?.ok_or_else(|| "the lab keeps dying".into())
 }
 
+/// Whether it is measured in the lab's virtual time.
+fn is_virtual(name: Name) -> bool {
+    use Name::{Boot, Files, Initcalls, NetVirtual, VsockVirtual};
+    matches!(name, Boot | Initcalls | NetVirtual | Files | VsockVirtual)
+}
+
 /// What one lab measures; `None` if it died of its own faults.
 fn in_lab(stage: &Stage, name: Name) -> Result<Option<Vec<Figure>>> {
     let mut lab = Command::new(Path::new(RESOURCES).join("lab/run"));
-    if matches!(name, Name::Boot | Name::Initcalls | Name::NetVirtual | Name::Files) {
+    if is_virtual(name) {
         lab.arg("--icount");
     }
-    if matches!(name, Name::Net | Name::NetVirtual | Name::Vsock | Name::LinuxMemory | Name::Files)
-    {
+    if !matches!(name, Name::Boot | Name::Initcalls | Name::LinuxIdle | Name::Block) {
         // A lab that hangs as a whole does not notice any time limit inside.
         lab.args(["--timeout", LAB_SECONDS]);
     }
@@ -71,7 +78,8 @@ pub(crate) fn inside(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
         Name::Net => net::measure(stage, &net::REAL),
         Name::NetVirtual => net::measure(stage, &net::VIRTUAL),
         Name::LinuxMemory => memory::measure_linux(stage),
-        Name::Vsock => vsock::measure(stage),
+        Name::Vsock => vsock::measure(stage, &vsock::REAL),
+        Name::VsockVirtual => vsock::measure(stage, &vsock::VIRTUAL),
         Name::Files => files::measure(stage),
         other => Err(format!("{other} is not measured in the lab").into()),
     }
