@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::capture::Capture;
 use crate::image::{Form, tiny};
 use crate::initramfs::{self, Contents};
 use crate::running::{Outcome, Running};
@@ -314,12 +313,7 @@ impl Guest {
         let child = command.spawn().expect("the command can be started");
         // Our copies of what the child inherited are the command's.
         drop(command);
-        let mut running = Running::new(child, description, self.patience, self.files);
-        if let Some(terminal) = self.terminal {
-            running.stdout = Capture::start(terminal.reader(), Some(Terminal::END));
-            running.terminal = Some(terminal);
-        }
-        running
+        Running::new(child, description, self.patience, self.files, self.terminal)
     }
 
     /// Runs it to its end.

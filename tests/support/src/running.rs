@@ -17,9 +17,9 @@ pub struct Running {
     pid: Pid,
     description: String,
     stdin: Option<ChildStdin>,
-    pub(crate) stdout: Capture,
-    pub(crate) stderr: Capture,
-    pub(crate) terminal: Option<Terminal>,
+    stdout: Capture,
+    stderr: Capture,
+    terminal: Option<Terminal>,
     ended: Receiver<ExitStatus>,
     deadline: Instant,
     /// How far [`wait_for`](Self::wait_for) has read.
@@ -72,16 +72,25 @@ impl Running {
         description: String,
         patience: Duration,
         files: Option<TempDir>,
+        terminal: Option<Terminal>,
     ) -> Self {
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid is an i32"));
         let stdin = child.stdin.take();
-        let stdout = child.stdout.take().map_or_else(Capture::nothing, |s| Capture::start(s, None));
+        let stdout = match &terminal {
+            Some(terminal) => Capture::start(terminal.reader(), Some(Terminal::END)),
+            None => child.stdout.take().map_or_else(Capture::nothing, |s| Capture::start(s, None)),
+        };
         let stderr = child.stderr.take().map_or_else(Capture::nothing, |s| Capture::start(s, None));
+        let watched = terminal.as_ref().map(Terminal::same);
         let (send, ended) = channel();
         thread::spawn(move || {
             // Fails only if somebody else has reaped the child; then the
             // channel closes, and that is noticed.
             if let Ok(status) = child.wait() {
+                if let Some(terminal) = watched {
+                    // Or who waits for output would wait until the deadline.
+                    terminal.mark_end();
+                }
                 let _ = send.send(status);
             }
         });
@@ -92,7 +101,7 @@ impl Running {
             stdin,
             stdout,
             stderr,
-            terminal: None,
+            terminal,
             ended,
             deadline,
             seen: 0,
@@ -177,9 +186,6 @@ impl Running {
             Err(RecvTimeoutError::Disconnected) => self.give_up("it ended unseen"),
         };
         self.reaped = true;
-        if let Some(terminal) = &self.terminal {
-            terminal.mark_end();
-        }
         if !self.stdout.wait_for_end(self.deadline) || !self.stderr.wait_for_end(self.deadline) {
             self.give_up("it ended, but something else keeps its output open");
         }
