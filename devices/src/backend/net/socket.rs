@@ -71,7 +71,7 @@ impl NetBackend for SocketNet {
         false
     }
 
-    fn discard(&mut self) -> bool {
+    fn relieve(&mut self) -> bool {
         false
     }
 

@@ -37,7 +37,7 @@ impl NetBackend for Tap {
     }
 
     /// A tap takes packets whatever waits there.
-    fn discard(&mut self) -> bool {
+    fn relieve(&mut self) -> bool {
         false
     }
 

@@ -43,10 +43,11 @@ pub trait NetBackend: Send {
     /// Whether the next packet is in hand: the descriptor need not be readable
     /// for it.
     fn has_packet(&self) -> bool;
-    /// Drops packets to the guest that wait, as many as an end may need that
-    /// takes none from it while it cannot get rid of its own. Returns whether
-    /// this is such an end: it is to be called again for packets to come.
-    fn discard(&mut self) -> bool;
+    /// Takes packets to the guest off an end that takes none from it while it
+    /// cannot get rid of its own. So many of them are kept for the guest, the
+    /// others dropped. Returns whether this is such an end: it is to be called
+    /// again for packets to come.
+    fn relieve(&mut self) -> bool;
     /// Sends one packet, which is at most 1024 pieces. The first is the header
     /// and nothing else. The packet may be held back until
     /// [`NetBackend::flush`].

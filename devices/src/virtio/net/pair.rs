@@ -14,6 +14,9 @@ use crate::virtio::queue::Ring;
 /// that is merely slow has some sooner.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// More packets than the host's end can have left when it ends.
+const LEFT: usize = 1 << 17;
+
 /// The host's end of a pair of queues, and how far its packets are.
 pub(super) struct Pair {
     backend: Box<dyn NetBackend>,
@@ -138,15 +141,15 @@ impl Pair {
     }
 
     /// If the host's end may take no packets because the guest takes none,
-    /// drops those to the guest: it may still send. Returns what to watch to
-    /// go on with that.
+    /// takes those to the guest off it: the guest may still send. Returns what
+    /// to watch to go on with that.
     fn loosen(&mut self) -> EventSet {
         let is_stuck = |since: Instant| self.is_full || since.elapsed() >= PATIENCE;
         if !self.starved.is_some_and(is_stuck) {
             return EventSet::empty();
         }
         // Or the loop would spin on packets that nobody takes.
-        if self.backend.discard() { EventSet::IN } else { EventSet::empty() }
+        if self.backend.relieve() { EventSet::IN } else { EventSet::empty() }
     }
 
     /// Sends packets of the guest's.
@@ -176,9 +179,8 @@ impl Pair {
     /// Says why the host's end is gone, which the loop has told.
     pub(super) fn explain(&mut self) {
         // What comes before its end would not reach the guest any more.
-        self.backend.discard();
-        match self.backend.receive(&[]) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+        match (0..LEFT).find_map(|_| self.backend.receive(&[]).err()) {
+            Some(error) if error.kind() != io::ErrorKind::WouldBlock => {
                 log::warn!("virtio-net: the host's end is gone: {error}");
             }
             _ => log::warn!("virtio-net: the host's end is gone"),

@@ -11,10 +11,12 @@ pub(super) const PREFIX: usize = 4;
 /// Room for a frame of the largest size and as much again: many small ones
 /// come with one read.
 const ROOM: usize = 128 << 10;
+/// Room for frames that the guest cannot take yet, in bytes.
+const HELD: usize = 1 << 20;
 
 /// Cuts a stream into frames, however it comes in pieces.
 pub(super) struct Frames {
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
     /// What has come and was not taken: `bytes[start..end]`.
     start: usize,
     end: usize,
@@ -23,7 +25,7 @@ pub(super) struct Frames {
 impl Frames {
     pub(super) fn new() -> Self {
         // Zeroed memory costs the host nothing until it is read into.
-        Self { bytes: vec![0; ROOM].into_boxed_slice(), start: 0, end: 0 }
+        Self { bytes: vec![0; ROOM], start: 0, end: 0 }
     }
 
     /// Whether [`next`](Self::next) has more to say than that nothing has come.
@@ -73,7 +75,10 @@ impl Frames {
     /// # Errors
     /// `UnexpectedEof` at the stream's end, or what the read said.
     pub(super) fn fill(&mut self, mut stream: impl Read) -> io::Result<bool> {
-        // A part of one frame is left at most, which is less than the room.
+        if self.start == self.end && self.bytes.len() > ROOM {
+            *self = Self::new();
+        }
+        // Of frames that are not held only a part of one is left.
         self.bytes.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
         let room = &mut self.bytes[self.end..];
@@ -84,5 +89,22 @@ impl Frames {
         let is_full = len == room.len();
         self.end += len;
         Ok(is_full)
+    }
+
+    /// Reads once from `stream` though frames are left: those wait here. Once
+    /// they are too many the oldest are dropped, as acknowledgements among the
+    /// newest stand for all before them. True if more may wait there.
+    ///
+    /// # Errors
+    /// Those of [`next`](Self::next) and [`fill`](Self::fill).
+    pub(super) fn hold(&mut self, stream: impl Read) -> io::Result<bool> {
+        if self.bytes.len() - (self.end - self.start) < ROOM {
+            if self.bytes.len() < HELD {
+                self.bytes.resize(self.bytes.len() + ROOM, 0);
+            } else {
+                while self.end - self.start > HELD / 2 && self.next()?.is_some() {}
+            }
+        }
+        self.fill(stream)
     }
 }

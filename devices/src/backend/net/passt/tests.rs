@@ -239,3 +239,24 @@ fn a_frame_is_cut_to_the_room_it_finds() {
     assert_eq!(room[12..], [1; 8]);
     assert_eq!(passt.receive_frame().unwrap(), [2; 14]);
 }
+
+#[test]
+fn of_frames_that_nobody_takes_only_the_newest_are_kept() {
+    let (mut passt, mut peer, _words) = pair();
+    let numbered = |number: u32| [&[0; 996][..], &number.to_be_bytes()].concat();
+    let number_of = |frame: &[u8]| u32::from_be_bytes(frame[996..].try_into().unwrap());
+    const SENT: u32 = 4000;
+    for number in 0..SENT {
+        peer.write_all(&with_length(&numbered(number))).unwrap();
+        if number % 50 == 0 {
+            assert!(passt.relieve());
+        }
+    }
+    let first = number_of(passt.receive_frame().unwrap());
+    // At least half of a MiB is kept, and at most a MiB and what waits outside.
+    assert!((SENT - 1200..SENT - 500).contains(&first), "{first}");
+    for number in first + 1..SENT {
+        assert_eq!(number_of(passt.receive_frame().unwrap()), number);
+    }
+    assert_eq!(error(&mut passt).kind(), ErrorKind::WouldBlock);
+}

@@ -31,7 +31,7 @@ impl NetBackend for Gone {
     fn has_packet(&self) -> bool {
         false
     }
-    fn discard(&mut self) -> bool {
+    fn relieve(&mut self) -> bool {
         false
     }
     fn receive(&mut self, _: &[VolatileSlice<'_>]) -> io::Result<usize> {

@@ -30,8 +30,8 @@ impl NetBackend for Switched {
     fn has_packet(&self) -> bool {
         self.net.has_packet()
     }
-    fn discard(&mut self) -> bool {
-        self.net.discard()
+    fn relieve(&mut self) -> bool {
+        self.net.relieve()
     }
     fn receive(&mut self, room: &[VolatileSlice<'_>]) -> io::Result<usize> {
         self.net.receive(room)

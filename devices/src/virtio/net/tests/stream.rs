@@ -91,6 +91,30 @@ fn a_guest_that_receives_nothing_still_sends() {
 }
 
 #[test]
+fn packets_that_find_no_buffers_while_the_guest_sends_are_kept_for_it() {
+    let (mut guest, mut peer, _words) = bench(0);
+    let numbered = |number: u16| [&frame(998)[..], &number.to_be_bytes()].concat();
+    let mut count = 0;
+    while peer.write(&with_length(&numbered(count))).is_ok() {
+        count += 1;
+    }
+    guest.write(PACKETS, &[&PLAIN[..], &frame(60_000)].concat());
+    for _ in 0..60 {
+        guest.queues[TX].add(&guest.mem, &[read_only(PACKETS, 60_012)]);
+    }
+    guest.kick(1);
+    // As Kiln has no room to send, it makes room for passt.
+    peer.write_all(&with_length(&numbered(count))).unwrap();
+    guest.pump();
+    for number in 0..=count {
+        guest.queues[RX].add(&guest.mem, &[write_only(BUFFERS, 2000)]);
+        guest.kick(0);
+        assert_eq!(guest.used(RX).map(|(_, len)| len), Some(1012), "packet {number} of {count}");
+        assert_eq!(guest.read(BUFFERS + 12, 1000), numbered(number));
+    }
+}
+
+#[test]
 fn a_guest_that_receives_nothing_and_sends_little_is_heard() {
     let (mut guest, mut peer, _words) = bench(0);
     let flood = with_length(&frame(1000)).repeat(10);
