@@ -70,8 +70,8 @@ fn an_agent_that_is_killed_ends_the_guest_with_a_panic() {
         // Linux shields the first process from signals.
         let outcome = script("kill -KILL 1; kill -SEGV 1; kill -SEGV 1; exit 3").run();
         expect_quiet(&outcome, 3);
-        // Not from itself: its code is gone when it hears of the command's end.
-        let text = "set -- $(grep -m 1 ' r-xp ' /proc/1/maps); from=$((0x${1%-*} / 4096)); \
+        // Not from itself: its code is gone when it next wakes up.
+        let text = "set -- $(grep ' r-xp .* /init' /proc/1/maps); from=$((0x${1%-*} / 4096)); \
                     to=$((0x${1#*-} / 4096)); dd if=/dev/zero of=/proc/1/mem bs=4096 seek=$from \
                     count=$((to - from)) conv=notrunc; exit 3";
         let outcome = script(text).run();
