@@ -1,7 +1,6 @@
 use std::time::{Duration, Instant};
 
-use super::backoff::Backoff;
-use super::pace::look;
+use crate::virtio::lanes::{Backoff, look};
 
 #[cfg(test)]
 mod tests;

@@ -8,11 +8,11 @@ use vmm_core::event::RequestSender;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::config;
-use super::crew::Crew;
 use super::disk::{Clock, Disk};
 use super::lane::Lane;
-use super::worker::{MakeChannel, Workers};
+use super::worker::{MakeChannel, Worker};
 use crate::backend::disk::{self, DiskImage};
+use crate::virtio::lanes::{Crew, Roster, Workers};
 use crate::virtio::queue::Ring;
 use crate::virtio::rate::Limits;
 use crate::virtio::spec::{self, blk};
@@ -81,10 +81,7 @@ pub struct Blk {
     info: DeviceInfo,
     disk: Arc<Disk>,
     doorbells: Arc<[EventFd]>,
-    crew: Box<dyn Crew>,
-    /// The lanes that the crew does not have: those of queues that the driver
-    /// left alone or reset. None at all if the device is not started.
-    idle: Vec<Option<Lane>>,
+    lanes: Roster<Lane>,
 }
 
 impl Blk {
@@ -103,7 +100,9 @@ impl Blk {
         let make: MakeChannel =
             |disk, mem, depth| disk::channel(Arc::clone(&disk.image), Arc::clone(mem), depth);
         Self::assemble(image, options, Box::new(Instant::now), |disk, doorbells| {
-            Ok(Box::new(Workers::spawn(name, disk, doorbells, make, requests)?))
+            let disk = Arc::clone(disk);
+            let begin = move |_: &str| Worker::new(Arc::clone(&disk), make);
+            Ok(Box::new(Workers::spawn(name, doorbells, requests, begin)?))
         })
     }
 
@@ -123,9 +122,10 @@ impl Blk {
         clock: Clock,
     ) -> io::Result<Self> {
         Self::assemble(image, options, clock, |disk, doorbells| {
-            let channel = |_: &EventFd| disk::sync_channel(Arc::clone(&disk.image));
-            let channels = doorbells.iter().map(channel).collect();
-            Ok(Box::new(super::looped::Looped::new(Arc::clone(doorbells), channels)))
+            let turns = doorbells
+                .iter()
+                .map(|_| super::looped::Sync(disk::sync_channel(Arc::clone(&disk.image))));
+            Ok(Box::new(crate::virtio::lanes::Looped::new(Arc::clone(doorbells), turns)))
         })
     }
 
@@ -133,7 +133,7 @@ impl Blk {
         image: Arc<dyn DiskImage>,
         options: &DiskOptions,
         clock: Clock,
-        crew: impl FnOnce(&Arc<Disk>, &Arc<[EventFd]>) -> io::Result<Box<dyn Crew>>,
+        crew: impl FnOnce(&Arc<Disk>, &Arc<[EventFd]>) -> io::Result<Box<dyn Crew<Lane>>>,
     ) -> io::Result<Self> {
         let disk = Arc::new(Disk::new(image, options, clock));
         let queues = usize::from(options.queues.get());
@@ -145,25 +145,15 @@ impl Blk {
                 features: disk.features(),
                 queue_sizes: vec![options.queue_size; queues],
             },
-            crew: crew(&disk, &doorbells)?,
+            lanes: Roster::new(crew(&disk, &doorbells)?),
             disk,
             doorbells,
-            idle: Vec::new(),
         })
     }
 
     /// What has the device look at its image again, whatever becomes of it.
     pub fn resizer(&self) -> Resizer {
         Resizer(Arc::clone(&self.disk))
-    }
-
-    fn is_started(&self) -> bool {
-        !self.idle.is_empty()
-    }
-
-    /// Takes the lane of queue `index` back from whoever has it.
-    fn collect(&mut self, index: usize) -> Option<Lane> {
-        self.idle[index].take().or_else(|| self.crew.collect(index))
     }
 }
 
@@ -173,7 +163,7 @@ impl VirtioDevice for Blk {
     }
 
     fn subscriber(&self) -> Option<Subscriber> {
-        self.crew.subscriber()
+        self.lanes.subscriber()
     }
 
     fn doorbells(&self) -> &[EventFd] {
@@ -201,16 +191,9 @@ impl VirtioDevice for Blk {
             self.disk.set_writeback(false);
         }
         self.disk.set_interrupt(Some(Arc::clone(&io.interrupt)));
-        for ring in Ring::all(io) {
-            let is_ready = ring.is_ready();
-            let lane = Lane::new(Arc::clone(&self.disk), ring, features);
-            if is_ready {
-                self.crew.serve(lane);
-                self.idle.push(None);
-            } else {
-                self.idle.push(Some(lane));
-            }
-        }
+        let disk = &self.disk;
+        let lane = |ring| Lane::new(Arc::clone(disk), ring, features);
+        self.lanes.start(Ring::all(io).into_iter().map(lane));
         Ok(())
     }
 
@@ -218,31 +201,15 @@ impl VirtioDevice for Blk {
     fn stop(&mut self) -> Vec<Queue> {
         self.disk.set_interrupt(None);
         self.disk.set_writeback(true);
-        for index in 0..self.idle.len() {
-            self.crew.recall(index);
-        }
-        let lanes: Vec<_> = (0..self.idle.len()).filter_map(|index| self.collect(index)).collect();
-        self.idle.clear();
-        lanes.into_iter().map(Lane::into_queue).collect()
+        self.lanes.stop()
     }
 
     fn stop_queue(&mut self, index: usize) -> Option<Queue> {
-        if !self.is_started() {
-            return None;
-        }
-        let mut lane = self.collect(index)?;
-        let queue = lane.take_queue();
-        self.idle[index] = Some(lane);
-        Some(queue)
+        self.lanes.stop_queue(index)
     }
 
     fn start_queue(&mut self, index: usize, queue: Queue) -> Result<(), StartError> {
-        if self.is_started()
-            && let Some(mut lane) = self.collect(index)
-        {
-            lane.replace_queue(queue);
-            self.crew.serve(lane);
-        }
+        self.lanes.start_queue(index, queue);
         Ok(())
     }
 }

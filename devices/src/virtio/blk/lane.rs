@@ -8,6 +8,7 @@ use super::flight::{Flight, Flights, Reply};
 use super::plan::{self, Agreed, Plan};
 use super::request::{Malformed, Request};
 use crate::backend::disk::{Channel, Ended, Operation};
+use crate::virtio::lanes;
 use crate::virtio::queue::{Chain, Ring};
 use crate::virtio::spec::blk;
 
@@ -66,6 +67,25 @@ enum Stopped {
     Broken,
 }
 
+impl lanes::Lane for Lane {
+    fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    fn take_queue(&mut self) -> Queue {
+        self.ring.take_queue()
+    }
+
+    fn replace_queue(&mut self, queue: Queue) {
+        self.ring.replace_queue(queue);
+        self.flights = Flights::new(self.ring.size());
+    }
+
+    fn into_queue(self) -> Queue {
+        self.ring.into_queue()
+    }
+}
+
 impl Lane {
     /// The lane of `ring` for a driver that accepted `features`.
     pub(super) fn new(disk: Arc<Disk>, ring: Ring, features: u64) -> Self {
@@ -79,34 +99,6 @@ impl Lane {
             untold: 0,
             waits: 0,
         }
-    }
-
-    /// Which queue it is.
-    pub(super) fn index(&self) -> usize {
-        self.ring.index().into()
-    }
-
-    pub(super) fn ring(&self) -> &Ring {
-        &self.ring
-    }
-
-    /// Goes on with `queue`, set up anew; returns the one before. Nothing is
-    /// in flight.
-    pub(super) fn replace_queue(&mut self, queue: Queue) -> Queue {
-        let before = self.ring.replace_queue(queue);
-        self.flights = Flights::new(self.ring.size());
-        before
-    }
-
-    /// Gives the queue back. Nothing is in flight.
-    pub(super) fn into_queue(self) -> Queue {
-        self.ring.into_queue()
-    }
-
-    /// Gives the queue back, and is left with one that is not `ready()`.
-    /// Nothing is in flight.
-    pub(super) fn take_queue(&mut self) -> Queue {
-        self.ring.take_queue()
     }
 
     /// Answers what has ended and starts what the driver made available.

@@ -5,17 +5,14 @@
 //! parsed (`request`), planned (`plan`) and passed to the image through the
 //! queue's channel; nothing but the image's own locks is shared between queues.
 
-mod backoff;
 mod burst;
 mod config;
-mod crew;
 mod device;
 mod disk;
 mod flight;
 mod lane;
 #[cfg(any(test, feature = "testing"))]
 mod looped;
-pub(in crate::virtio) mod pace;
 mod plan;
 mod request;
 #[cfg(test)]

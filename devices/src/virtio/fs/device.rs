@@ -6,11 +6,11 @@ use virtio_queue::Queue;
 use vmm_core::event::RequestSender;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
-use super::crew::Crew;
 use super::lane::Lane;
 use super::server::Server;
-use super::worker::Workers;
+use super::worker::Worker;
 use crate::backend::fs::Share;
+use crate::virtio::lanes::{Crew, Roster, Workers};
 use crate::virtio::queue::Ring;
 use crate::virtio::{DeviceInfo, DeviceIo, StartError, Subscriber, VirtioDevice, config, spec};
 
@@ -51,10 +51,7 @@ pub struct Fs {
     config: [u8; CONFIG],
     server: Arc<Server>,
     doorbells: Arc<[EventFd]>,
-    crew: Box<dyn Crew>,
-    /// The lanes that the crew does not have: those of queues that the driver
-    /// left alone or reset. None at all if the device is not started.
-    idle: Vec<Option<Lane>>,
+    lanes: Roster<Lane>,
 }
 
 /// Bytes of the configuration: tag and number of request queues. The size of
@@ -75,7 +72,7 @@ impl Fs {
         requests: &RequestSender,
     ) -> io::Result<Self> {
         Self::assemble(share, options, |doorbells| {
-            Ok(Box::new(Workers::spawn(name, doorbells, requests)?))
+            Ok(Box::new(Workers::spawn(name, doorbells, requests, Worker::begin)?))
         })
     }
 
@@ -86,14 +83,15 @@ impl Fs {
     #[cfg(any(test, feature = "testing"))]
     pub fn on_loop(share: Share, options: &FsOptions) -> io::Result<Self> {
         Self::assemble(share, options, |doorbells| {
-            Ok(Box::new(super::looped::Looped::new(Arc::clone(doorbells))))
+            let turns = doorbells.iter().map(|_| super::looped::OneByOne);
+            Ok(Box::new(crate::virtio::lanes::Looped::new(Arc::clone(doorbells), turns)))
         })
     }
 
     fn assemble(
         share: Share,
         options: &FsOptions,
-        crew: impl FnOnce(&Arc<[EventFd]>) -> io::Result<Box<dyn Crew>>,
+        crew: impl FnOnce(&Arc<[EventFd]>) -> io::Result<Box<dyn Crew<Lane>>>,
     ) -> io::Result<Self> {
         let queues = usize::from(options.queues.get()) + 1;
         let doorbells: Arc<[EventFd]> =
@@ -109,19 +107,9 @@ impl Fs {
             },
             config,
             server: Arc::new(Server::new(share)),
-            crew: crew(&doorbells)?,
+            lanes: Roster::new(crew(&doorbells)?),
             doorbells,
-            idle: Vec::new(),
         })
-    }
-
-    fn is_started(&self) -> bool {
-        !self.idle.is_empty()
-    }
-
-    /// Takes the lane of queue `index` back from whoever has it.
-    fn collect(&mut self, index: usize) -> Option<Lane> {
-        self.idle[index].take().or_else(|| self.crew.collect(index))
     }
 }
 
@@ -131,7 +119,7 @@ impl VirtioDevice for Fs {
     }
 
     fn subscriber(&self) -> Option<Subscriber> {
-        self.crew.subscriber()
+        self.lanes.subscriber()
     }
 
     fn doorbells(&self) -> &[EventFd] {
@@ -146,47 +134,25 @@ impl VirtioDevice for Fs {
     fn write_config(&mut self, _offset: usize, _data: &[u8]) {}
 
     fn start(&mut self, io: DeviceIo) -> Result<(), StartError> {
-        for ring in Ring::all(io) {
-            let is_ready = ring.is_ready();
-            let lane = Lane::new(ring, Arc::clone(&self.server));
-            if is_ready {
-                self.crew.serve(lane);
-                self.idle.push(None);
-            } else {
-                self.idle.push(Some(lane));
-            }
-        }
+        let server = &self.server;
+        let lanes = Ring::all(io).into_iter().map(|ring| Lane::new(ring, Arc::clone(server)));
+        self.lanes.start(lanes);
         Ok(())
     }
 
     /// Files that the guest had open are closed then.
     fn stop(&mut self) -> Vec<Queue> {
-        for index in 0..self.idle.len() {
-            self.crew.recall(index);
-        }
-        let lanes: Vec<_> = (0..self.idle.len()).filter_map(|index| self.collect(index)).collect();
-        self.idle.clear();
+        let queues = self.lanes.stop();
         self.server.reset();
-        lanes.into_iter().map(Lane::into_queue).collect()
+        queues
     }
 
     fn stop_queue(&mut self, index: usize) -> Option<Queue> {
-        if !self.is_started() {
-            return None;
-        }
-        let mut lane = self.collect(index)?;
-        let queue = lane.take_queue();
-        self.idle[index] = Some(lane);
-        Some(queue)
+        self.lanes.stop_queue(index)
     }
 
     fn start_queue(&mut self, index: usize, queue: Queue) -> Result<(), StartError> {
-        if self.is_started()
-            && let Some(mut lane) = self.collect(index)
-        {
-            lane.replace_queue(queue);
-            self.crew.serve(lane);
-        }
+        self.lanes.start_queue(index, queue);
         Ok(())
     }
 }

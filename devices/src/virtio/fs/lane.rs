@@ -3,6 +3,7 @@ use std::sync::Arc;
 use virtio_queue::Queue;
 
 use super::server::Server;
+use crate::virtio::lanes;
 use crate::virtio::queue::Ring;
 
 /// A queue and what serves it.
@@ -15,11 +16,6 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) fn new(ring: Ring, server: Arc<Server>) -> Self {
         Self { ring, server, scratch: Vec::new() }
-    }
-
-    /// Which queue it is.
-    pub(super) fn index(&self) -> usize {
-        self.ring.index().into()
     }
 
     /// Does what the driver made available, until `is_over` says so.
@@ -49,19 +45,22 @@ impl Lane {
     pub(super) fn listen(&mut self) -> bool {
         self.ring.attempt(Ring::unmute).unwrap_or(false)
     }
+}
 
-    /// Gives the queue back.
-    pub(super) fn into_queue(self) -> Queue {
-        self.ring.into_queue()
+impl lanes::Lane for Lane {
+    fn ring(&self) -> &Ring {
+        &self.ring
     }
 
-    /// The same, and stays for another.
-    pub(super) fn take_queue(&mut self) -> Queue {
+    fn take_queue(&mut self) -> Queue {
         self.ring.take_queue()
     }
 
-    /// Goes on with `queue`.
-    pub(super) fn replace_queue(&mut self, queue: Queue) {
+    fn replace_queue(&mut self, queue: Queue) {
         self.ring.replace_queue(queue);
+    }
+
+    fn into_queue(self) -> Queue {
+        self.ring.into_queue()
     }
 }

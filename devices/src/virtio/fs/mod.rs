@@ -6,7 +6,6 @@
 //! (the device of a read-only share refuses that, whatever the guest's kernel
 //! believes), done by the share's session (`server`), and answered (`reply`).
 
-mod crew;
 mod device;
 mod lane;
 #[cfg(any(test, feature = "testing"))]

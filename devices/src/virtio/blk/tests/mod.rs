@@ -3,7 +3,6 @@ mod config;
 mod faults;
 mod hooked;
 mod limits;
-mod pace;
 mod requests;
 mod split;
 mod workers;

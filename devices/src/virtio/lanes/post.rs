@@ -92,11 +92,6 @@ impl<T> Post<T> {
         self.set(Place::Back(lane));
     }
 
-    /// Which queue it is.
-    pub(in crate::virtio) fn index(&self) -> usize {
-        self.index
-    }
-
     fn recall_from(&self, place: &Place<T>) {
         if matches!(place, Place::Taken) {
             self.recalled.store(true, Ordering::Release);

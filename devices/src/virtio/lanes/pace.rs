@@ -3,8 +3,11 @@ use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
 
+#[cfg(test)]
+mod tests;
+
 /// The longest that a thread looks for more before it sleeps.
-pub(super) const LONGEST: Duration = Duration::from_micros(50);
+const LONGEST: Duration = Duration::from_micros(50);
 /// Looks between two of the clock.
 const LOOKS: usize = 8;
 
@@ -45,7 +48,7 @@ impl Pace {
 }
 
 /// When something was found; `None` if not until then.
-pub(super) fn look(until: Instant, mut found: impl FnMut() -> bool) -> Option<Instant> {
+pub(in crate::virtio) fn look(until: Instant, mut found: impl FnMut() -> bool) -> Option<Instant> {
     loop {
         let has_found = (0..LOOKS).any(|_| {
             hint::spin_loop();

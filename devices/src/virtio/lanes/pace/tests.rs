@@ -1,4 +1,4 @@
-use crate::virtio::blk::pace::{LONGEST, Pace};
+use super::{LONGEST, Pace};
 
 /// A pace after a short sleep.
 fn brisk() -> Pace {
