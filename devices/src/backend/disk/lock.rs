@@ -1,7 +1,8 @@
-//! Whole-file locks that end with the open file: a killed process leaves none.
+//! Whole-file locks that end with their open file: a killed process leaves none.
 
 use std::fs::{self, File};
 use std::io;
+use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -9,13 +10,44 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
-/// Locks all of `file` for this open file alone (`write`), or together with
-/// other readers. Returns whether the lock was free.
+/// An open file that is locked as a whole.
 ///
-/// # Errors
-/// What the host said, if it was not that somebody else has the lock.
-pub(super) fn try_lock(file: &File, write: bool) -> io::Result<bool> {
-    let kind = if write { libc::F_WRLCK } else { libc::F_RDLCK };
+/// To close it is not enough to give up the lock: a process that another
+/// thread is just starting has a copy of it, until it runs its program.
+#[derive(Debug)]
+pub(super) struct Locked(File);
+
+impl Locked {
+    /// Locks all of `file` for this open file alone (`write`), or together
+    /// with other readers; `None` if somebody else has the lock.
+    ///
+    /// # Errors
+    /// What the host said, if it was not that.
+    pub(super) fn new(file: File, write: bool) -> io::Result<Option<Self>> {
+        match set(&file, if write { libc::F_WRLCK } else { libc::F_RDLCK }) {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+impl Deref for Locked {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // What is locked can be unlocked.
+        let _ = set(&self.0, libc::F_UNLCK);
+    }
+}
+
+fn set(file: &File, kind: libc::c_int) -> nix::Result<()> {
     let lock = libc::flock {
         l_type: libc::c_short::try_from(kind).expect("a lock type fits"),
         l_whence: libc::c_short::try_from(libc::SEEK_SET).expect("0 fits"),
@@ -24,11 +56,7 @@ pub(super) fn try_lock(file: &File, write: bool) -> io::Result<bool> {
         l_len: 0,
         l_pid: 0,
     };
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&lock)) {
-        Ok(_) => Ok(true),
-        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-        Err(errno) => Err(errno.into()),
-    }
+    fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).map(drop)
 }
 
 /// The process that holds a lock on the file at `path`, as far as this

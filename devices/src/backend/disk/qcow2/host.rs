@@ -8,6 +8,7 @@ use vm_memory::VolatileSlice;
 use vmm_core::sys::{self, ImageFile};
 
 use super::ordered::SyncFile;
+use crate::backend::disk::lock::Locked;
 use crate::backend::disk::raw::open::{Opened, open};
 use crate::backend::disk::raw::space::Space;
 use crate::backend::disk::raw::{direct, length};
@@ -24,7 +25,7 @@ pub(super) struct HostFile {
     transfers: File,
     /// For metadata and new clusters, through the page cache. It holds the
     /// lock.
-    cached: File,
+    cached: Locked,
     /// What transfers must be aligned to; 1 if to nothing.
     align: u32,
     /// At most what the file's length is.
@@ -54,7 +55,7 @@ impl HostFile {
             1
         };
         let block_size = u32::try_from(metadata.blksize()).unwrap_or(LARGEST_BLOCK);
-        let space = Space::new(sys::logical_block_size(&cached).ok(), options.sparse);
+        let space = Space::new(sys::logical_block_size(&*cached).ok(), options.sparse);
         Ok(Self {
             transfers,
             cached,
@@ -131,7 +132,7 @@ impl HostFile {
     /// Makes `len` bytes from `offset` on zeros; with `unmap`, a hole.
     pub(super) fn write_zeroes(&self, offset: u64, len: u64, unmap: bool) -> io::Result<()> {
         self.space.write_zeroes(&self.cached, offset, len, unmap, |pieces, at| {
-            sys::write_at(&self.cached, pieces, at)
+            sys::write_at(&*self.cached, pieces, at)
         })
     }
 }

@@ -19,6 +19,7 @@ use vmm_core::sys;
 
 use self::limits::Limits;
 use self::space::Space;
+use super::lock::Locked;
 use super::{Access, CacheMode, DiskError, DiskImage, Gate, Geometry, OpenOptions, Place, Stable};
 
 /// A raw image file or a block device, locked for as long as it is open.
@@ -26,7 +27,7 @@ use super::{Access, CacheMode, DiskError, DiskImage, Gate, Geometry, OpenOptions
 pub struct RawDisk {
     file: File,
     /// Holds the lock.
-    _lock: File,
+    _lock: Locked,
     path: PathBuf,
     options: OpenOptions,
     limits: Limits,

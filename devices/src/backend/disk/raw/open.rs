@@ -5,7 +5,8 @@ use std::path::Path;
 
 use nix::libc;
 
-use crate::backend::disk::{CacheMode, DiskError, OpenOptions, lock};
+use crate::backend::disk::lock::{self, Locked};
+use crate::backend::disk::{CacheMode, DiskError, OpenOptions};
 
 /// Checked before opening: to open some kinds has effects of its own.
 fn check_kind(path: &Path) -> Result<(), DiskError> {
@@ -26,7 +27,7 @@ fn check_kind(path: &Path) -> Result<(), DiskError> {
 /// The open image, and what holds its lock.
 pub(in crate::backend::disk) struct Opened {
     pub(in crate::backend::disk) file: File,
-    pub(in crate::backend::disk) lock: File,
+    pub(in crate::backend::disk) lock: Locked,
 }
 
 /// Opens `path` twice. The lock is not on the file that does the I/O: a ring
@@ -45,9 +46,8 @@ pub(in crate::backend::disk) fn open(
     let flags = if options.read_only { 0 } else { libc::O_EXCL };
     let lock = open_file(path, options.read_only, flags)?;
     let host = |what| move |source| DiskError::Host { path: path.to_owned(), what, source };
-    if !lock::try_lock(&lock, !options.read_only).map_err(host("lock"))? {
-        return Err(in_use(path));
-    }
+    let lock = Locked::new(lock, !options.read_only).map_err(host("lock"))?;
+    let lock = lock.ok_or_else(|| in_use(path))?;
     let flags = if options.cache == CacheMode::Direct { libc::O_DIRECT } else { 0 };
     let file = open_file(path, options.read_only, flags)?;
     let (ours, locked) =

@@ -1,4 +1,5 @@
 use PathBuf;
+use std::fmt::Display;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::OpenOptionsExt;
@@ -28,15 +29,17 @@ fn open(path: &Path, read_only: bool) -> Result<RawDisk, DiskError> {
     RawDisk::open(path, OpenOptions { read_only, ..OpenOptions::default() })
 }
 
-/// Opens what was just closed. Other tests start processes, which have a copy
-/// of every open file, and of its lock, until they run their program.
-fn reopen(path: &Path, read_only: bool) -> RawDisk {
-    let end = Instant::now() + Duration::from_secs(10);
+/// What `open` makes of a device that was just closed. Other tests start
+/// processes, which have a copy of every open file, and so of its O_EXCL, until
+/// they run their program.
+fn once_closed<T, E: Display>(open: impl Fn() -> Result<T, E>) -> T {
+    let end = Instant::now() + Duration::from_secs(60);
     loop {
-        match open(path, read_only) {
-            Err(DiskError::InUse { .. }) if Instant::now() < end => std::thread::yield_now(),
-            result => return result.unwrap(),
+        match open() {
+            Ok(opened) => return opened,
+            Err(error) => assert!(Instant::now() < end, "{error}"),
         }
+        std::thread::yield_now();
     }
 }
 
@@ -103,11 +106,23 @@ fn one_writer_or_many_readers() {
     assert_eq!(refusal(&image.path, false), twice);
     assert_eq!(refusal(&image.path, true), twice);
     drop(writer);
-    let reader = reopen(&image.path, true);
+    let reader = open(&image.path, true).unwrap();
     let other = open(&image.path, true).unwrap();
     assert_eq!(refusal(&image.path, false), twice);
     drop((reader, other));
-    reopen(&image.path, false);
+    open(&image.path, false).unwrap();
+}
+
+#[test]
+fn a_lock_is_given_up_though_another_process_has_a_copy_of_the_file() {
+    let image = image(512);
+    let writable = || fs::OpenOptions::new().read(true).write(true).open(&image.path).unwrap();
+    let (file, other) = (writable(), writable());
+    let _copy = file.try_clone().unwrap();
+    let locked = Locked::new(file, true).unwrap().unwrap();
+    assert!(Locked::new(other.try_clone().unwrap(), true).unwrap().is_none());
+    drop(locked);
+    assert!(Locked::new(other, true).unwrap().is_some());
 }
 
 /// A child that holds the lock until it is killed: this same test program.
@@ -137,7 +152,7 @@ fn a_clash_names_the_holder_and_a_killed_one_leaves_no_lock() {
     assert!(message.contains(&format!("in use by process {};", child.id())), "{message}");
     child.kill().unwrap();
     child.wait().unwrap();
-    reopen(&image.path, false);
+    open(&image.path, false).unwrap();
 }
 
 /// Files of sysfs that refuse even root: one is never written, one never read.
@@ -201,9 +216,10 @@ fn a_block_device_is_a_disk_for_one_writer() {
     assert!(refusal(&device.0, true).contains("in use by this same run"));
     drop(disk);
     // As a mount does.
-    let mut claim = fs::OpenOptions::new();
-    let claim = claim.read(true).custom_flags(nix::libc::O_EXCL).open(&device.0).unwrap();
+    let mut mount = fs::OpenOptions::new();
+    mount.read(true).custom_flags(nix::libc::O_EXCL);
+    let claim = once_closed(|| mount.open(&device.0));
     assert!(refusal(&device.0, false).contains("another process, or mounted by the host"));
     drop(claim);
-    reopen(&device.0, false);
+    once_closed(|| open(&device.0, false));
 }

@@ -116,9 +116,7 @@ fn write_to_a_disk_for_another_test() {
 fn write_and_be_killed(path: &Path, writes: usize) -> usize {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["write_to_a_disk_for_another_test", "--nocapture"]).env(WRITE, path);
-    let forks = FORKS.write();
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    drop(forks);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut flushed = || {
         let line = lines.next()?.unwrap();

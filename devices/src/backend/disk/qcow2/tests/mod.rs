@@ -8,25 +8,15 @@ mod refusal;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::RwLock;
+use std::process::{Command, Output, Stdio};
 
 use vm_memory::VolatileSlice;
 
 use crate::backend::disk::{DiskImage, OpenOptions, Qcow2Disk};
 
-/// Held to start a program, and shared to close and open an image: until a new
-/// process runs its program, it has all files of this one, and their locks.
-static FORKS: RwLock<()> = RwLock::new(());
-
 /// What qemu-img printed and how it ended.
 fn qemu_img_output(args: &[&str], dir: &Path) -> Output {
-    let mut command = Command::new("qemu-img");
-    command.args(args).current_dir(dir).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let forks = FORKS.write();
-    let child = command.spawn();
-    drop(forks);
-    let output = child.and_then(Child::wait_with_output);
+    let output = Command::new("qemu-img").args(args).current_dir(dir).output();
     output.unwrap_or_else(|error| panic!("qemu-img of package qemu-utils does not run: {error}"))
 }
 

@@ -140,7 +140,6 @@ impl Pair {
     }
 
     fn reopen(&mut self) {
-        let _none_start = FORKS.read();
         self.line = None;
         self.disk = None;
         let open = |options| open(&self.path, Some(self.format), options);
@@ -259,8 +258,7 @@ fn run(start: &Start) {
         }
         assert!(pair.contents() == pair.model, "the disk is not as the model says");
         images.write("model.raw", &pair.model);
-        let none_start = FORKS.read();
-        drop((pair, none_start));
+        drop(pair);
         if format == Format::Qcow2 {
             images.qemu_img("check -q -f qcow2 disk");
         }

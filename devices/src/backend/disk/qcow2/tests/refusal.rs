@@ -21,15 +21,12 @@ fn refusal_of(create: &str, patches: &[(u64, &[u8])]) -> String {
 
 #[test]
 fn features_that_are_not_supported_are_named() {
+    // Not made by qemu-img, which for that needs a processor of even speed.
+    assert!(refusal_of(PLAIN, &[(32, &[0, 0, 0, 2])]).contains("is encrypted, which is not"));
     let says = |create: &str, what: &str| {
         let message = refusal_of(create, &[]);
         assert!(message.starts_with(&format!("disk image disk.qcow2 {what}")), "{message}");
     };
-    says(
-        "create -q -f qcow2 --object secret,id=key,data=x \
-         -o encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10 disk.qcow2 1M",
-        "is encrypted, which is not supported",
-    );
     says(
         "create -q -f qcow2 -o data_file=data.raw disk.qcow2 1M",
         "keeps its data in an external data file",
