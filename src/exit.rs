@@ -51,6 +51,11 @@ impl ExitStatus {
             Self::Guest(value) => value,
         }
     }
+
+    /// Whether it is a success for the parent process, whoever says so.
+    pub fn is_success(self) -> bool {
+        self.code() == Self::Success.code()
+    }
 }
 
 impl From<ExitStatus> for ExitCode {

@@ -65,7 +65,7 @@ fn to_stderr(mut lines: String) -> io::Result<()> {
 
 /// Takes out the numbers that the standard library adds to the operating
 /// system's own words.
-pub(crate) fn without_error_numbers(text: &str) -> String {
+fn without_error_numbers(text: &str) -> String {
     const START: &str = " (os error ";
     let mut pieces = text.split(START);
     let mut plain = pieces.next().unwrap_or_default().to_owned();

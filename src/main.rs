@@ -76,7 +76,7 @@ fn run(args: RunArgs) -> ExitStatus {
         Err(error) => {
             logging::say(&prefix, Chain(&error));
             // Whoever waits for the report must not take its absence for a success.
-            if status.code() == ExitStatus::Success.code() { ExitStatus::Failed } else { status }
+            if status.is_success() { ExitStatus::Failed } else { status }
         }
     }
 }

@@ -110,7 +110,7 @@ pub struct RunArgs {
 
     /// Where the serial console goes, or with hvc= the virtio console; repeatable
     /// [default: stdio]
-    #[arg(long = "console", value_name = "[hvc=]stdio|off|file=PATH",
+    #[arg(long = "console", value_name = "[hvc=]stdio|stderr|off|file=PATH",
         value_parser = os(Console::parse))]
     pub consoles: Vec<(Port, Console)>,
 

@@ -81,9 +81,7 @@ impl EnvChange {
             None => Self::Unset(name.into()),
         })
     }
-}
 
-impl EnvChange {
     fn text(&self) -> OsString {
         match self {
             Self::Set(name, value) => [name, OsStr::new("="), value].into_iter().collect(),

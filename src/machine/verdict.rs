@@ -5,7 +5,7 @@ use vmm_core::event::MachineRequest;
 
 use super::RunError;
 use crate::agent::host::Progress;
-use crate::exit::{ExitStatus, Matched, Verdict};
+use crate::exit::{Matched, Verdict};
 
 /// What ended a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub(super) fn verdict(ending: Ending, evidence: &Evidence) -> Result<Verdict, Ru
         (_, Some(matched)) => Verdict::Matched(matched.clone()),
         (verdict, None) => verdict,
     };
-    if verdict.status().code() != ExitStatus::Success.code() {
+    if !verdict.status().is_success() {
         return Ok(verdict);
     }
     let is_match = matches!(verdict, Verdict::Matched(_));
@@ -78,26 +78,26 @@ pub(super) fn verdict(ending: Ending, evidence: &Evidence) -> Result<Verdict, Ru
     }
 }
 
+/// What became of the command, if it or its session has come to an end.
+fn of_command(progress: &Progress) -> Option<Verdict> {
+    match progress {
+        Progress::Ended(end) => Some(Verdict::Command(*end)),
+        Progress::Failed(why) => Some(Verdict::CommandFailed { why: why.clone() }),
+        Progress::Silent | Progress::Preparing | Progress::Running => None,
+    }
+}
+
 /// A guest that ended by itself, as `verdict` has it, has failed if it was to
 /// run a command to its end.
 fn without_command(how: &'static str, evidence: &Evidence, verdict: Verdict) -> Verdict {
-    match &evidence.command {
-        None => verdict,
-        Some(Progress::Failed(why)) => Verdict::CommandFailed { why: why.clone() },
-        Some(Progress::Ended(end)) => Verdict::Command(*end),
-        Some(Progress::Silent | Progress::Preparing | Progress::Running) => {
-            Verdict::CommandLost { how, complaint: evidence.complaint.clone() }
-        }
-    }
+    let Some(progress) = &evidence.command else { return verdict };
+    let lost = || Verdict::CommandLost { how, complaint: evidence.complaint.clone() };
+    of_command(progress).unwrap_or_else(lost)
 }
 
 fn finished(command: Option<&Progress>) -> Verdict {
     let early = || Verdict::CommandFailed { why: "its session ended early".into() };
-    command.map_or_else(early, |command| match command {
-        Progress::Ended(end) => Verdict::Command(*end),
-        Progress::Failed(why) => Verdict::CommandFailed { why: why.clone() },
-        Progress::Silent | Progress::Preparing | Progress::Running => early(),
-    })
+    command.and_then(of_command).unwrap_or_else(early)
 }
 
 /// How the guest itself ended.
@@ -108,7 +108,6 @@ fn ended(ending: Ending, evidence: &Evidence) -> Result<Verdict, RunError> {
         None if evidence.panic_noted => Verdict::Panicked { line: None },
         None => verdict,
     };
-    let command = evidence.command.as_ref();
     let of_guest = |how, verdict| or_panicked(without_command(how, evidence, verdict));
     let died = |cause: String, cpu, rip| or_panicked(Verdict::Died { cause, cpu, rip });
     let request = match ending {
@@ -130,7 +129,7 @@ fn ended(ending: Ending, evidence: &Evidence) -> Result<Verdict, RunError> {
         MachineRequest::TripleFault { cpu, rip } => died("a triple fault".into(), cpu, rip),
         MachineRequest::VcpuFailed { cpu, rip, failure } => died(failure.to_string(), cpu, rip),
         MachineRequest::Exit(value) => Verdict::DebugExit(value),
-        MachineRequest::Finished => finished(command),
+        MachineRequest::Finished => finished(evidence.command.as_ref()),
         MachineRequest::Quit => Verdict::Quit,
         MachineRequest::HostFailed { why } => return Err(RunError::Failed(why)),
         MachineRequest::ThreadFailed { name } => return Err(RunError::Thread(name)),

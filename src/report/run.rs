@@ -174,7 +174,7 @@ impl RunReport {
     pub(super) fn to_junit(&self, status: ExitStatus) -> Suite {
         let kernel = self.kernel.as_ref().map_or("run", |kernel| kernel.file_name());
         let is_error = matches!(status, ExitStatus::Failed | ExitStatus::Usage);
-        let fault = (status.code() != ExitStatus::Success.code()).then(|| Fault {
+        let fault = (!status.is_success()).then(|| Fault {
             is_error,
             kind: self.verdict.clone(),
             message: self.sentence.clone(),

@@ -1,14 +1,16 @@
 use std::fs::File;
 use std::io::Write;
 
+use cpio::NewcBuilder;
 use cpio::newc::{ModeFileType, trailer};
-use cpio::{NewcBuilder, newc};
 
 use crate::linux::{Initrd, Piece};
 
 /// Everything in a newc archive starts at a multiple of this
 /// (Linux, Documentation/driver-api/early-userspace/buffer-format.rst).
 const ALIGNMENT: usize = 4;
+/// Why writing to memory does not fail.
+const ALL_TAKEN: &str = "memory takes all bytes";
 
 /// An initial RAM file system under construction: a newc archive, of which
 /// files of the host are not read before they go to guest memory.
@@ -52,7 +54,7 @@ impl Initramfs {
 
     /// The whole of it, as a kernel takes it.
     pub fn finish(mut self) -> Initrd {
-        self.bytes = written(|out| trailer(out).map(drop), self.bytes);
+        trailer(&mut self.bytes).expect(ALL_TAKEN);
         self.pieces.push(Piece::Bytes(self.bytes));
         Initrd::of("initramfs", self.pieces)
     }
@@ -66,15 +68,16 @@ impl Initramfs {
         size: u32,
     ) {
         self.inode += 1;
-        let entry = NewcBuilder::new(name)
+        let mut header = NewcBuilder::new(name)
             .ino(self.inode)
             .nlink(1)
             .mode(mode)
             .set_mode_file_type(kind)
             .rdev_major(major)
-            .rdev_minor(minor);
-        let bytes = std::mem::take(&mut self.bytes);
-        self.bytes = written(|out| header(entry.write(out, size)), bytes);
+            .rdev_minor(minor)
+            .write(&mut self.bytes, size);
+        // It comes with the first write, be it of nothing.
+        header.write(&[]).map(drop).expect(ALL_TAKEN);
     }
 
     /// Fills up after a file of `size` bytes.
@@ -82,15 +85,4 @@ impl Initramfs {
         let padding = size.next_multiple_of(ALIGNMENT) - size;
         self.bytes.extend_from_slice(&[0; ALIGNMENT][..padding]);
     }
-}
-
-/// `bytes` with what `write` adds, which cannot fail.
-fn written(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>, mut bytes: Vec<u8>) -> Vec<u8> {
-    write(&mut bytes).expect("memory takes all bytes");
-    bytes
-}
-
-/// The header alone, which comes with the first write, be it of nothing.
-fn header<W: Write>(mut writer: newc::Writer<W>) -> std::io::Result<()> {
-    writer.write(&[]).map(drop)
 }

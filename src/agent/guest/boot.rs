@@ -1,6 +1,7 @@
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::kmod::{ModuleInitFlags, finit_module};
@@ -40,7 +41,7 @@ pub(super) fn load_modules() -> Result<(), AgentError> {
 /// Says in the kernel's log what is wrong, where the host finds it.
 pub(super) fn complain(error: &dyn Error) {
     // It may be there already; else, there is nobody to tell.
-    let _ = root::mount_devices("/dev");
+    let _ = root::mount_devices(Path::new("/dev"));
     let line = format!("<2>{COMPLAINT}{}\n", Chain(error));
     if let Ok(mut log) = File::options().write(true).open("/dev/kmsg") {
         let _ = log.write_all(line.as_bytes());

@@ -8,6 +8,7 @@ use nix::unistd::{Gid, Uid, setgid, setgroups, setsid, setuid};
 use vmm_core::sys::terminal;
 
 use crate::agent::protocol::Job;
+use crate::exit::Chain;
 use crate::logging::{self, Prefix};
 
 /// What the process between the agent and the command is called. It is this
@@ -47,18 +48,25 @@ pub fn launch() -> ExitCode {
     let program = next();
     let ready = become_user(&uid, &gid, &groups, &tty);
     if let Err(error) = ready {
-        return fail(NOT_EXECUTABLE, &format!("the guest cannot change the user: {error}"));
+        return fail(
+            NOT_EXECUTABLE,
+            &format!("the guest cannot change the user: {}", Chain(&error)),
+        );
     }
     if let Err(error) = env::set_current_dir(&cwd) {
         let cwd = cwd.to_string_lossy();
-        return fail(NOT_EXECUTABLE, &format!("the command cannot start in {cwd}: {error}"));
+        return fail(
+            NOT_EXECUTABLE,
+            &format!("the command cannot start in {cwd}: {}", Chain(&error)),
+        );
     }
     let error = Command::new(&program).args(words).exec();
     let status = match error.kind() {
         io::ErrorKind::NotFound => NOT_FOUND,
         _ => NOT_EXECUTABLE,
     };
-    fail(status, &format!("the command {} cannot be run: {error}", program.to_string_lossy()))
+    let program = program.to_string_lossy();
+    fail(status, &format!("the command {program} cannot be run: {}", Chain(&error)))
 }
 
 /// Leads a session, on the terminal if there is one, as this user.
@@ -81,6 +89,6 @@ fn number(word: impl AsRef<OsStr>) -> io::Result<u32> {
 }
 
 fn fail(status: u8, why: &str) -> ExitCode {
-    logging::say(&Prefix::new(None), logging::without_error_numbers(why));
+    logging::say(&Prefix::new(None), why);
     status.into()
 }

@@ -62,7 +62,7 @@ fn furnish(root: &Path) -> Result<(), AgentError> {
     attach("proc", "proc", &root.join("proc"), safe | MsFlags::MS_NOEXEC, "")?;
     attach("sysfs", "sysfs", &root.join("sys"), safe | MsFlags::MS_NOEXEC, "")?;
     let devices = root.join("dev");
-    attach("devtmpfs", "dev", &devices, MsFlags::MS_NOSUID, "mode=755")?;
+    mount_devices(&devices)?;
     let terminals = "gid=5,mode=620,ptmxmode=666";
     let no_programs = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
     attach("devpts", "devpts", &devices.join("pts"), no_programs, terminals)?;
@@ -80,8 +80,8 @@ fn furnish(root: &Path) -> Result<(), AgentError> {
 }
 
 /// The device nodes alone, at `path`.
-pub(super) fn mount_devices(path: &str) -> Result<(), AgentError> {
-    attach("devtmpfs", "dev", Path::new(path), MsFlags::MS_NOSUID, "mode=755")
+pub(super) fn mount_devices(path: &Path) -> Result<(), AgentError> {
+    attach("devtmpfs", "dev", path, MsFlags::MS_NOSUID, "mode=755")
 }
 
 /// Mounts a file system, in a folder that is made if it is not there.

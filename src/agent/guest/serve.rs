@@ -111,8 +111,7 @@ fn obey(
         }
         let _ = nix::sys::reboot::reboot(nix::sys::reboot::RebootMode::RB_POWER_OFF);
     };
-    let builder = thread::Builder::new().name("orders".into()).stack_size(64 << 10);
-    builder.spawn(body).map(drop).map_err(kernel("make a thread"))
+    streams::spawn("orders", body)
 }
 
 /// Sends a signal to the command's whole process group, or to itself if it has

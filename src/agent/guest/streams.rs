@@ -1,14 +1,15 @@
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::Shutdown;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::fchown;
+use std::os::unix::fs::{OpenOptionsExt, fchown};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::socket::{Shutdown, shutdown};
 use vmm_core::sys::terminal;
 
 use super::connection;
@@ -34,7 +35,7 @@ pub(super) struct Streams {
 
 /// The other side of a command's terminal.
 #[derive(Clone)]
-pub(super) struct Terminal(std::sync::Arc<File>);
+pub(super) struct Terminal(Arc<File>);
 
 /// Connections to the host, in the order of [`Job::streams`].
 pub(super) fn connect(job: &Job) -> Result<Vec<(Stream, File)>, AgentError> {
@@ -62,9 +63,9 @@ pub(super) fn open(job: &Job, connections: Vec<(Stream, File)>) -> Result<Stream
                 ends[0] = Some(theirs);
                 feed(connection, ours)?;
             }
-            (Stream::Input, Some(terminal)) => feed(connection, Shared(terminal.0.clone()))?,
+            (Stream::Input, Some(terminal)) => feed(connection, Arc::clone(&terminal.0))?,
             (Stream::Terminal, Some(terminal)) => {
-                drain(Shared(terminal.0.clone()), connection, done.clone())?;
+                drain(Arc::clone(&terminal.0), connection, done.clone())?;
             }
             (Stream::Output | Stream::Errors | Stream::Terminal, _) => {
                 let (ours, theirs) = pipe_from(job.uid, job.gid).map_err(failed)?;
@@ -109,7 +110,8 @@ fn drain(
     })
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), AgentError> {
+/// Has a thread of its own do `body`.
+pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), AgentError> {
     let builder = thread::Builder::new().name(name.into()).stack_size(64 << 10);
     builder.spawn(body).map(drop).map_err(kernel("make a thread"))
 }
@@ -133,13 +135,8 @@ fn move_all(from: &mut impl Read, to: &mut impl Write) {
 }
 
 fn hang_up(connection: &File, side: Shutdown) {
-    let side = match side {
-        Shutdown::Read => nix::sys::socket::Shutdown::Read,
-        Shutdown::Write => nix::sys::socket::Shutdown::Write,
-        Shutdown::Both => nix::sys::socket::Shutdown::Both,
-    };
     // Fails only if the other end has gone, which is as well.
-    let _ = nix::sys::socket::shutdown(connection.as_raw_fd(), side);
+    let _ = shutdown(connection.as_raw_fd(), side);
 }
 
 /// A pipe that the command reads from. It may open it anew (`/dev/stdin`), as
@@ -169,42 +166,18 @@ fn open_terminal(tty: Tty, uid: u32) -> io::Result<(Terminal, OwnedFd)> {
     let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)?;
     grantpt(&master)?;
     unlockpt(&master)?;
+    let slave = ptsname_r(&master)?;
     let flags = OFlag::O_NOCTTY.bits();
-    let slave = fs::OpenOptions::new();
-    let slave = open_slave(slave, flags, &ptsname_r(&master)?)?;
+    let slave = File::options().read(true).write(true).custom_flags(flags).open(slave)?;
     fchown(&slave, Some(uid), Some(TTY_GROUP))?;
-    let terminal = Terminal(std::sync::Arc::new(File::from(OwnedFd::from(master))));
+    let terminal = Terminal(Arc::new(File::from(OwnedFd::from(master))));
     terminal.resize(tty.size)?;
     Ok((terminal, slave.into()))
-}
-
-fn open_slave(mut options: fs::OpenOptions, flags: i32, path: &str) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    options.read(true).write(true).custom_flags(flags).open(path)
 }
 
 impl Terminal {
     /// Makes it as large as the host's.
     pub(super) fn resize(&self, size: TerminalSize) -> io::Result<()> {
         terminal::resize(&*self.0, size.columns, size.rows)
-    }
-}
-
-/// A file that several threads read and write.
-struct Shared(std::sync::Arc<File>);
-
-impl Read for Shared {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buffer)
-    }
-}
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -124,11 +124,6 @@ impl Session {
         self.shared.state().terminal = None;
     }
 
-    /// What has become of the command so far.
-    pub fn progress(&self) -> Progress {
-        self.shared.state().progress.clone()
-    }
-
     /// Ends the threads, whose streams the device has closed. What has come
     /// and is not written yet has until `deadline`.
     ///

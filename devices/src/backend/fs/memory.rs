@@ -15,6 +15,11 @@ const MAX_PIECES: usize = 1024;
 pub(super) struct Pieces<'p, 'm>(pub(super) &'p [VolatileSlice<'m>]);
 
 impl Pieces<'_, '_> {
+    /// How many bytes they hold.
+    pub(super) fn size(&self) -> usize {
+        self.0.iter().map(VolatileSlice::len).sum()
+    }
+
     /// The first `count` bytes.
     fn first(&self, mut count: usize) -> Vec<FileVolatileSlice<'_>> {
         let mut pieces = Vec::with_capacity(self.0.len().min(MAX_PIECES));
@@ -52,7 +57,7 @@ impl ZeroCopyWriter for Pieces<'_, '_> {
     }
 
     fn available_bytes(&self) -> usize {
-        self.0.iter().map(VolatileSlice::len).sum()
+        self.size()
     }
 }
 

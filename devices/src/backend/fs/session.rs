@@ -195,8 +195,7 @@ impl Session {
         (offset, flags): (u64, u32),
     ) -> io::Result<usize> {
         let mut pieces = Pieces(to);
-        let size = u32::try_from(to.iter().map(VolatileSlice::len).sum::<usize>())
-            .map_err(|_| Errno::EINVAL)?;
+        let size = u32::try_from(pieces.size()).map_err(|_| Errno::EINVAL)?;
         let flags = if self.read_only { 0 } else { clean(flags) };
         self.files.read(&SELF, inode, handle, &mut pieces, size, offset, None, flags)
     }
@@ -213,8 +212,7 @@ impl Session {
         at: WriteAt,
     ) -> io::Result<usize> {
         let mut pieces = Pieces(from);
-        let size = u32::try_from(from.iter().map(VolatileSlice::len).sum::<usize>())
-            .map_err(|_| Errno::EINVAL)?;
+        let size = u32::try_from(pieces.size()).map_err(|_| Errno::EINVAL)?;
         let (flags, kill) = (clean(at.flags), at.fuse_flags);
         let files = &self.files;
         files.write(&SELF, inode, handle, &mut pieces, size, at.offset, None, false, flags, kill)

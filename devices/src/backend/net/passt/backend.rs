@@ -14,9 +14,10 @@ use crate::virtio::spec::net::HEADER_LEN;
 
 /// Frames that may wait in each direction, in bytes; the host allows less.
 ///
-/// The kernel takes a message whole while less than this waits, so that a full
-/// socket cuts no frame in two. passt of 2023 needs that: it loses its place in
-/// the stream when the rest of a frame comes in parts.
+/// The kernel takes some 36,000 bytes as one piece, and each piece whole while
+/// less than this waits. A full socket so cuts only larger frames, of up to 64
+/// KiB, and between their two pieces: the rest is one piece. passt of 2023 needs
+/// that: it loses its place in the stream when the rest of a frame comes in parts.
 const IN_FLIGHT: usize = 512 << 10;
 
 /// The guest's end of a connection with passt.
