@@ -5,22 +5,36 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, VsockAddr, connect, socket};
 
+use vmm_core::sys;
+
 use super::error::AgentError;
 use crate::agent::protocol::{self, FROM_GUEST_MAX, FrameError, Opening, PORT, ToHost};
 
 /// The host's address (VIRTIO 1.2 §5.10.4).
 const HOST: u32 = 2;
 
+/// What a stream of the command's holds, in bytes: as much as Kiln does. With
+/// less, its two ends wait for each other more often.
+const ROOM: u64 = 1 << 20;
+
 /// A connection to the host that is for `opening`.
 pub(super) fn open(opening: &Opening) -> Result<File, AgentError> {
-    let connection = File::from(dial().map_err(AgentError::NoSockets)?);
+    let room = match opening {
+        Opening::Control { .. } => None,
+        Opening::Stream(_) => Some(ROOM),
+    };
+    let connection = File::from(dial(room).map_err(AgentError::NoSockets)?);
     protocol::write(&connection, opening, FROM_GUEST_MAX)?;
     Ok(connection)
 }
 
-fn dial() -> io::Result<OwnedFd> {
+fn dial(room: Option<u64>) -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let socket = socket(AddressFamily::Vsock, SockType::Stream, flags, None)?;
+    if let Some(room) = room {
+        // With the kernel's own choice it works, too.
+        let _ = sys::set_vsock_buffer(&socket, room);
+    }
     connect(socket.as_raw_fd(), &VsockAddr::new(HOST, PORT))?;
     Ok(socket)
 }

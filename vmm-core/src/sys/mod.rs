@@ -17,6 +17,7 @@ mod tests;
 mod thread_clock;
 pub mod uring;
 mod vhost;
+mod vsock;
 
 pub use block::{
     DirectAlign, direct_align, discard_blocks, logical_block_size, physical_block_size, tries_reads,
@@ -28,3 +29,4 @@ pub use storage::{ImageFile, Stored};
 pub use tap::{Offloads, Tap, TapError};
 pub use thread_clock::ThreadClock;
 pub use vhost::{VhostError, VhostNet, VhostRing};
+pub use vsock::set_vsock_buffer;
