@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::iter;
 use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -61,23 +62,25 @@ fn set(file: &File, kind: libc::c_int) -> nix::Result<()> {
 
 /// The process that holds a lock on the file at `path`, as far as this
 /// process may see. The kernel gives no pid for locks of open files, so this
-/// looks for the descriptor that has it.
+/// looks for the descriptor that has it: first for one of this process, of
+/// which one that is just being started has a copy.
 pub(super) fn holder(path: &Path) -> Option<u32> {
     let wanted = fs::metadata(path).ok()?;
-    let is_same = |path: &Path| {
-        fs::metadata(path).is_ok_and(|m| m.dev() == wanted.dev() && m.ino() == wanted.ino())
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    let pids = processes.filter_map(|process| process.file_name().to_str()?.parse().ok());
+    iter::once(std::process::id()).chain(pids).find(|&pid| has_lock(pid, &wanted))
+}
+
+/// Whether a descriptor of process `pid` has a lock on the file that is
+/// `wanted`.
+fn has_lock(pid: u32, wanted: &fs::Metadata) -> bool {
+    let process = Path::new("/proc").join(pid.to_string());
+    let is_wanted = |path: &Path| {
+        fs::metadata(path).is_ok_and(|m| (m.dev(), m.ino()) == (wanted.dev(), wanted.ino()))
     };
-    for process in fs::read_dir("/proc").ok()?.flatten() {
-        let Some(pid) = process.file_name().to_str().and_then(|n| n.parse().ok()) else {
-            continue;
-        };
-        let descriptors = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
-        for fd in descriptors.filter(|fd| is_same(&fd.path())) {
-            let info = process.path().join("fdinfo").join(fd.file_name());
-            if fs::read_to_string(info).is_ok_and(|text| text.contains("OFDLCK")) {
-                return Some(pid);
-            }
-        }
-    }
-    None
+    let descriptors = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+    descriptors.filter(|fd| is_wanted(&fd.path())).any(|fd| {
+        let info = process.join("fdinfo").join(fd.file_name());
+        fs::read_to_string(info).is_ok_and(|text| text.contains("OFDLCK"))
+    })
 }
