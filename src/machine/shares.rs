@@ -11,8 +11,11 @@ const OTHERS: u64 = 4096;
 /// often not much more.
 const MOST: u64 = 512 << 10;
 
-/// Fewer than that, and guests will notice.
-const FEW: usize = 32 << 10;
+/// The most files that guests may know.
+const MOST_KNOWN: u64 = 1 << 20;
+
+/// Fewer open files than that, and guests will notice.
+const FEW: usize = 256;
 
 /// The directories that guests mount.
 pub(super) fn open(config: &VmConfig) -> Result<Vec<Share>, RunError> {
@@ -26,13 +29,13 @@ pub(super) fn open(config: &VmConfig) -> Result<Vec<Share>, RunError> {
             .map_err(|source| RunError::Share { option: option(config, share), source })
     };
     let open = shares.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-    if limits.inodes < FEW {
+    if limits.handles < FEW {
         // A command's own streams are no place for this.
         let level = if config.command.is_some() { Level::Info } else { Level::Warn };
         log::log!(
             level,
-            "--share: a guest can know only {} files at once, as ulimit -Hn is {descriptors}",
-            limits.inodes
+            "--share: a guest can open only {} files at once, as ulimit -Hn is {descriptors}",
+            limits.handles
         );
     }
     Ok(open)
@@ -66,11 +69,14 @@ fn allow_descriptors() -> u64 {
     })
 }
 
-/// What a guest may hold of each of `count` shares: a descriptor for each
-/// inode, and for each open file one more.
+/// What a guest may hold of each of `count` shares: two descriptors for each open
+/// file, and one for each that was used of late.
 pub(super) fn limits(descriptors: u64, count: u64) -> Limits {
     let all = descriptors.saturating_sub(OTHERS.min(descriptors / 2)).min(MOST) / count;
-    let handles = usize::try_from(all / 4).unwrap_or(usize::MAX);
-    let inodes = usize::try_from(all - all / 4).unwrap_or(usize::MAX);
-    Limits { inodes, handles }
+    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    Limits {
+        inodes: number(MOST_KNOWN / count),
+        descriptors: number(all - all / 4),
+        handles: number(all / 4),
+    }
 }

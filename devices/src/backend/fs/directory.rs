@@ -1,6 +1,6 @@
 //! Names in directories.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io;
 
 use fuse_backend_rs::api::filesystem::{DirEntry, Entry, FileSystem};
@@ -25,8 +25,10 @@ impl Session {
         mode: u32,
         umask: u32,
     ) -> io::Result<Entry> {
-        let context = self.context(user);
-        self.admit(self.files.mkdir(&context, parent, checked(name)?, mode & 0o7777, umask)?)
+        let (name, context) = (checked(name)?, self.context(user));
+        let _hold = self.hold(parent)?;
+        let made = self.files.mkdir(&context, parent, name, mode & 0o7777, umask)?;
+        self.admit(made, parent, name)
     }
 
     /// Makes a file, FIFO or socket. Devices are the host's to make.
@@ -45,8 +47,9 @@ impl Session {
         if ![0, libc::S_IFREG, libc::S_IFIFO, libc::S_IFSOCK].contains(&kind) {
             return Err(Errno::EPERM.into());
         }
-        let context = self.context(user);
-        self.admit(self.files.mknod(&context, parent, checked(name)?, mode, 0, umask)?)
+        let (name, context) = (checked(name)?, self.context(user));
+        let _hold = self.hold(parent)?;
+        self.admit(self.files.mknod(&context, parent, name, mode, 0, umask)?, parent, name)
     }
 
     /// Makes a symbolic link to `target`, which may be anything.
@@ -60,7 +63,9 @@ impl Session {
         name: &CStr,
         target: &CStr,
     ) -> io::Result<Entry> {
-        self.admit(self.files.symlink(&self.context(user), target, parent, checked(name)?)?)
+        let (name, context) = (checked(name)?, self.context(user));
+        let _hold = self.hold(parent)?;
+        self.admit(self.files.symlink(&context, target, parent, name)?, parent, name)
     }
 
     /// Makes `name` in `parent` another name of `inode`.
@@ -69,13 +74,14 @@ impl Session {
     /// As [`Session::lookup`].
     pub fn make_link(&self, inode: u64, parent: u64, name: &CStr) -> io::Result<Entry> {
         let name = checked(name)?;
+        let _holds = [self.hold(inode)?, self.hold(parent)?];
         match self.files.link(&SELF, inode, parent, name) {
             // What hosts say to those who may not link a descriptor.
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
                 link(&self.files, inode, parent, name)?;
                 self.lookup(parent, name)
             }
-            made => self.admit(made?),
+            made => self.admit(made?, parent, name),
         }
     }
 
@@ -84,7 +90,9 @@ impl Session {
     /// # Errors
     /// As [`Session::lookup`].
     pub fn unlink(&self, parent: u64, name: &CStr) -> io::Result<()> {
-        self.files.unlink(&SELF, parent, checked(name)?)
+        let name = checked(name)?;
+        let _hold = self.hold(parent)?;
+        self.files.unlink(&SELF, parent, name)
     }
 
     /// Takes an empty directory away.
@@ -92,7 +100,9 @@ impl Session {
     /// # Errors
     /// As [`Session::lookup`].
     pub fn remove_directory(&self, parent: u64, name: &CStr) -> io::Result<()> {
-        self.files.rmdir(&SELF, parent, checked(name)?)
+        let name = checked(name)?;
+        let _hold = self.hold(parent)?;
+        self.files.rmdir(&SELF, parent, name)
     }
 
     /// Gives what is `from` in a directory the name `to` in another
@@ -106,7 +116,13 @@ impl Session {
         if flags & libc::RENAME_WHITEOUT != 0 {
             return Err(Errno::EINVAL.into());
         }
-        self.files.rename(&SELF, from.0, from_name, to.0, to_name, flags)
+        let _holds = [self.hold(from.0)?, self.hold(to.0)?];
+        self.files.rename(&SELF, from.0, from_name, to.0, to_name, flags)?;
+        self.note_move(to.0, to_name);
+        if flags & libc::RENAME_EXCHANGE != 0 {
+            self.note_move(from.0, from_name);
+        }
+        Ok(())
     }
 
     /// Reads a directory from `offset` on, `size` bytes of the host's entries at
@@ -124,6 +140,7 @@ impl Session {
         with_inodes: bool,
         take: &mut dyn FnMut(DirEntry<'_>, Option<Entry>) -> bool,
     ) -> io::Result<()> {
+        let _hold = self.hold(inode)?;
         let mut tries = TRIES;
         loop {
             let mut has_any = false;
@@ -163,15 +180,17 @@ impl Session {
     ) -> io::Result<()> {
         self.files.readdirplus(&SELF, inode, handle, size, offset, &mut |name, entry| {
             let found = entry.inode;
-            let is_noted = self.table.add(found).is_ok();
-            let is_taken = take(name, is_noted.then_some(entry));
-            if is_noted && !is_taken {
-                self.table.remove(found, 1);
-            }
-            if is_taken && !is_noted {
-                self.files.forget(&SELF, found, 1);
-            }
+            let added = CString::new(name.name)
+                .map_err(|_| Errno::EINVAL)
+                .and_then(|name| self.table().add(&self.files, found, inode, &name));
+            let is_added = added.is_ok();
+            let is_taken = take(name, added.ok().map(|generation| Entry { generation, ..entry }));
             // The library forgets what was not taken.
+            match (is_added, is_taken) {
+                (true, false) => self.table().take_back(&self.files, found),
+                (false, true) => self.files.forget(&SELF, found, 1),
+                _ => (),
+            }
             Ok(usize::from(is_taken))
         })
     }

@@ -39,9 +39,12 @@ impl Session {
     /// EBADF if it is no file of bytes; ENFILE if the guest has too many open;
     /// ENOSYS if it needs no handle, now and ever; or what the host said.
     pub fn open(&self, inode: u64, flags: u32, fuse_flags: u32) -> io::Result<Opened> {
+        let hold = self.hold(inode)?;
         self.take_handle()?;
         let opened = self.files.open(&SELF, inode, clean(flags), fuse_flags);
         let mut opened = self.opened(opened.map(|(handle, options, _)| (handle, options)))?;
+        // The guest asks about open files, which may have no name any more.
+        hold.keep();
         if !writes(flags) {
             opened.flags |= FOPEN_NOFLUSH;
         }
@@ -53,8 +56,11 @@ impl Session {
     /// # Errors
     /// As [`Session::open`].
     pub fn open_directory(&self, inode: u64) -> io::Result<Opened> {
+        let hold = self.hold(inode)?;
         self.take_handle()?;
-        self.opened(self.files.opendir(&SELF, inode, 0))
+        let opened = self.opened(self.files.opendir(&SELF, inode, 0))?;
+        hold.keep();
+        Ok(opened)
     }
 
     fn opened(&self, opened: io::Result<(Option<u64>, OpenOptions)>) -> io::Result<Opened> {
@@ -86,6 +92,7 @@ impl Session {
         let special = (libc::O_TRUNC | libc::O_EXCL).cast_unsigned();
         let flags = clean(args.flags) | args.flags & special;
         let args = CreateIn { flags, mode: args.mode & 0o7777, ..args };
+        let _parent = self.hold(parent)?;
         self.take_handle()?;
         let made = self.files.create(&self.context(user), parent, name, args);
         let (entry, opened) = match made {
@@ -94,13 +101,17 @@ impl Session {
         };
         let opened = self.opened(opened)?;
         let entry = entry.ok_or(Errno::EIO)?;
-        match self.admit(entry) {
-            Ok(entry) => Ok((entry, opened)),
-            Err(error) => {
-                self.release(entry.inode, opened.handle)?;
-                Err(error)
+        let admitted = self.admit(entry, parent, name).and_then(|entry| {
+            self.hold(entry.inode)?.keep();
+            Ok(entry)
+        });
+        admitted.map(|entry| (entry, opened)).inspect_err(|_| {
+            let closed =
+                self.files.release(&SELF, entry.inode, 0, opened.handle, false, false, None);
+            if closed.is_ok() {
+                self.drop_handle();
             }
-        }
+        })
     }
 
     /// Closes a file.
@@ -110,6 +121,7 @@ impl Session {
     pub fn release(&self, inode: u64, handle: u64) -> io::Result<()> {
         self.files.release(&SELF, inode, 0, handle, false, false, None)?;
         self.drop_handle();
+        self.end(inode);
         Ok(())
     }
 
@@ -120,6 +132,7 @@ impl Session {
     pub fn release_directory(&self, inode: u64, handle: u64) -> io::Result<()> {
         self.files.releasedir(&SELF, inode, 0, handle)?;
         self.drop_handle();
+        self.end(inode);
         Ok(())
     }
 }

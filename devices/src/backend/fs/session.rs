@@ -1,5 +1,6 @@
 use std::ffi::CStr;
 use std::io;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ pub enum Value {
 /// is allowed is the caller's to ask, before; names are checked here.
 pub struct Session {
     pub(super) files: PassthroughFs,
-    pub(super) table: Table,
+    pub(super) table: Mutex<Table>,
     pub(super) limits: Limits,
     pub(super) handles: AtomicUsize,
     pub(super) read_only: bool,
@@ -81,7 +82,7 @@ impl Session {
     pub(super) fn new(files: PassthroughFs, options: ShareOptions, believe: Duration) -> Self {
         Self {
             files,
-            table: Table::new(options.limits.inodes),
+            table: Mutex::new(Table::new(options.limits)),
             limits: options.limits,
             handles: AtomicUsize::new(0),
             read_only: options.read_only,
@@ -113,27 +114,21 @@ impl Session {
         if self.is_root { Context { uid: user.uid, gid: user.gid, pid: 0 } } else { SELF }
     }
 
-    /// Lets the guest know of what the library found, if there is room.
-    pub(super) fn admit(&self, entry: Entry) -> io::Result<Entry> {
-        self.table.add(entry.inode).inspect_err(|_| self.files.forget(&SELF, entry.inode, 1))?;
-        Ok(entry)
-    }
-
     /// Looks up `name` in the directory `parent`.
     ///
     /// # Errors
-    /// EINVAL if that is no name; ENFILE if the guest knows too much; or what
-    /// the host said.
+    /// EINVAL if that is no name; ENFILE if the guest knows too much; ESTALE if
+    /// the host moved the directory, which was not used for long; or what the host
+    /// said.
     pub fn lookup(&self, parent: u64, name: &CStr) -> io::Result<Entry> {
-        self.admit(self.files.lookup(&SELF, parent, checked(name)?)?)
+        let name = checked(name)?;
+        let _hold = self.hold(parent)?;
+        self.admit(self.files.lookup(&SELF, parent, name)?, parent, name)
     }
 
     /// Takes back what the guest was told of `inode`, `times` times.
     pub fn forget(&self, inode: u64, times: u64) {
-        let times = self.table.remove(inode, times);
-        if times > 0 {
-            self.files.forget(&SELF, inode, times);
-        }
+        self.table().remove(&self.files, inode, times);
     }
 
     /// The attributes of `inode`.
@@ -141,6 +136,7 @@ impl Session {
     /// # Errors
     /// What the host said.
     pub fn attributes(&self, inode: u64, handle: Option<u64>) -> io::Result<AttrOut> {
+        let _hold = self.hold(inode)?;
         let (attributes, _) = self.files.getattr(&SELF, inode, handle)?;
         Ok(self.answer(attributes))
     }
@@ -159,6 +155,7 @@ impl Session {
     /// # Errors
     /// What the host said; some may have been changed.
     pub fn set_attributes(&self, inode: u64, set: SetattrIn) -> io::Result<AttrOut> {
+        let _hold = self.hold(inode)?;
         let handle = (set.valid & FATTR_FH != 0).then_some(set.fh);
         let valid = SetattrValid::from_bits_truncate(set.valid);
         let attributes = self.files.setattr(&SELF, inode, set.into(), handle, valid)?;
@@ -170,6 +167,7 @@ impl Session {
     /// # Errors
     /// What the host said.
     pub fn read_link(&self, inode: u64) -> io::Result<Vec<u8>> {
+        let _hold = self.hold(inode)?;
         self.files.readlink(&SELF, inode)
     }
 
@@ -178,6 +176,7 @@ impl Session {
     /// # Errors
     /// What the host said.
     pub fn statfs(&self, inode: u64) -> io::Result<Kstatfs> {
+        let _hold = self.hold(inode)?;
         self.files.statfs(&SELF, inode).map(Kstatfs::from)
     }
 
@@ -194,6 +193,7 @@ impl Session {
         to: &[VolatileSlice<'_>],
         (offset, flags): (u64, u32),
     ) -> io::Result<usize> {
+        let _hold = self.hold(inode)?;
         let mut pieces = Pieces(to);
         let size = u32::try_from(pieces.size()).map_err(|_| Errno::EINVAL)?;
         let flags = if self.read_only { 0 } else { clean(flags) };
@@ -211,6 +211,7 @@ impl Session {
         from: &[VolatileSlice<'_>],
         at: WriteAt,
     ) -> io::Result<usize> {
+        let _hold = self.hold(inode)?;
         let mut pieces = Pieces(from);
         let size = u32::try_from(pieces.size()).map_err(|_| Errno::EINVAL)?;
         let (flags, kill) = (clean(at.flags), at.fuse_flags);
@@ -224,6 +225,7 @@ impl Session {
     /// # Errors
     /// What the host said.
     pub fn sync(&self, inode: u64, handle: u64, data: bool) -> io::Result<()> {
+        let _hold = self.hold(inode)?;
         self.files.fsync(&SELF, inode, data, handle)
     }
 
@@ -232,6 +234,7 @@ impl Session {
     /// # Errors
     /// What the host said.
     pub fn sync_directory(&self, inode: u64, handle: u64, data: bool) -> io::Result<()> {
+        let _hold = self.hold(inode)?;
         self.files.fsyncdir(&SELF, inode, data, handle)
     }
 
@@ -241,6 +244,7 @@ impl Session {
     /// # Errors
     /// What the host said.
     pub fn flush(&self, inode: u64, handle: u64) -> io::Result<()> {
+        let _hold = self.hold(inode)?;
         self.files.flush(&SELF, inode, handle, 0)
     }
 
@@ -255,6 +259,7 @@ impl Session {
         mode: u32,
         (offset, len): (u64, u64),
     ) -> io::Result<()> {
+        let _hold = self.hold(inode)?;
         self.files.fallocate(&SELF, inode, handle, mode, offset, len)
     }
 
@@ -263,6 +268,7 @@ impl Session {
     /// # Errors
     /// EINVAL if something else is asked for, or what the host said.
     pub fn seek(&self, inode: u64, handle: u64, offset: u64, whence: u32) -> io::Result<u64> {
+        let _hold = self.hold(inode)?;
         let whences = [libc::SEEK_DATA, libc::SEEK_HOLE].map(i32::cast_unsigned);
         if !whences.contains(&whence) {
             return Err(Errno::EINVAL.into());
@@ -276,6 +282,7 @@ impl Session {
     /// # Errors
     /// What the host said.
     pub fn xattr(&self, inode: u64, name: &CStr, size: u32) -> io::Result<Value> {
+        let _hold = self.hold(inode)?;
         Ok(match self.files.getxattr(&SELF, inode, name, size.min(MAX_XATTR))? {
             GetxattrReply::Value(bytes) => Value::Bytes(bytes),
             GetxattrReply::Count(count) => Value::Length(count),
@@ -287,6 +294,7 @@ impl Session {
     /// # Errors
     /// What the host said.
     pub fn xattrs(&self, inode: u64, size: u32) -> io::Result<Value> {
+        let _hold = self.hold(inode)?;
         Ok(match self.files.listxattr(&SELF, inode, size.min(MAX_XATTR))? {
             ListxattrReply::Names(bytes) => Value::Bytes(bytes),
             ListxattrReply::Count(count) => Value::Length(count),
@@ -298,6 +306,7 @@ impl Session {
     /// # Errors
     /// What the host said.
     pub fn set_xattr(&self, inode: u64, name: &CStr, value: &[u8], flags: u32) -> io::Result<()> {
+        let _hold = self.hold(inode)?;
         self.files.setxattr(&SELF, inode, name, value, flags)
     }
 
@@ -306,6 +315,7 @@ impl Session {
     /// # Errors
     /// What the host said.
     pub fn remove_xattr(&self, inode: u64, name: &CStr) -> io::Result<()> {
+        let _hold = self.hold(inode)?;
         self.files.removexattr(&SELF, inode, name)
     }
 

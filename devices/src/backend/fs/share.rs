@@ -24,13 +24,15 @@ pub enum ShareError {
     },
 }
 
-/// What a guest may hold at once. Each costs the host a descriptor and some
-/// hundred bytes.
+/// What a guest may hold at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Files and directories that it knows.
+    /// Files and directories that it knows; some hundred bytes each.
     pub inodes: usize,
-    /// Of these, open ones.
+    /// Descriptors for these, of which the ones that were used last have one.
+    /// There are to be more than `handles`, for open files have one, too.
+    pub descriptors: usize,
+    /// Files and directories that are open: a descriptor each.
     pub handles: usize,
 }
 

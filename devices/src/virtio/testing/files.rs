@@ -41,7 +41,7 @@ pub fn play_files(data: &[u8]) {
     let place = Place::new();
     let mut script = Script(data);
     let how = script.byte();
-    let limits = Limits { inodes: 20, handles: 5 };
+    let limits = Limits { inodes: 20, descriptors: 12, handles: 5 };
     let options = ShareOptions { read_only: how & 1 != 0, limits };
     let share = Share::open(&place.0.join("share"), options).expect("the folder was just made");
     let options = FsOptions { tag: Tag::new("t").expect("a tag"), queues: NonZeroU16::MIN };

@@ -49,7 +49,7 @@ impl<const THREADS: bool> Subject for FsSubject<THREADS> {
     fn new() -> (Self, Fs) {
         let place = tempfile::tempdir().expect("a temporary folder");
         fs::write(place.path().join("file"), "contents").expect("a temporary file");
-        let limits = Limits { inodes: 100, handles: 10 };
+        let limits = Limits { inodes: 100, descriptors: 50, handles: 10 };
         let share = Share::open(place.path(), ShareOptions { read_only: true, limits });
         let share = share.expect("the folder was just made");
         let options = FsOptions { tag: Tag::new("files").expect("a tag"), queues: NonZeroU16::MIN };

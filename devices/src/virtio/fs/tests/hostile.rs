@@ -31,7 +31,7 @@ fn names_lead_nowhere_but_into_the_directory() {
 
 #[test]
 fn a_guest_knows_no_more_inodes_than_it_may() {
-    let limits = Limits { inodes: 10, handles: 3 };
+    let limits = Limits { inodes: 10, descriptors: 8, handles: 3 };
     let mut mount = Mount::with(false, limits);
     for n in 0..20 {
         fs::write(mount.place.path().join(format!("{n:02}")), "").unwrap();
@@ -55,7 +55,7 @@ fn a_guest_knows_no_more_inodes_than_it_may() {
 
 #[test]
 fn a_guest_opens_no_more_than_it_may() {
-    let mut mount = Mount::with(false, Limits { inodes: 10, handles: 3 });
+    let mut mount = Mount::with(false, Limits { inodes: 10, descriptors: 8, handles: 3 });
     fs::write(mount.place.path().join("file"), "").unwrap();
     let node = mount.lookup(ROOT, "file").unwrap().nodeid;
     let handles: Vec<_> = (0..3).map(|_| mount.open(node, libc::O_RDONLY).unwrap()).collect();

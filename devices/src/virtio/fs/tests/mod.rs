@@ -1,4 +1,5 @@
 mod device;
+mod few;
 mod hostile;
 mod messages;
 mod parsing;
@@ -25,7 +26,7 @@ const QUEUE: u32 = 1;
 
 const ROOT: u64 = ROOT_ID;
 
-const LIMITS: Limits = Limits { inodes: 1000, handles: 100 };
+const LIMITS: Limits = Limits { inodes: 1000, descriptors: 1000, handles: 100 };
 
 fn share(path: &Path, read_only: bool, limits: Limits) -> Share {
     Share::open(path, ShareOptions { read_only, limits }).unwrap()
