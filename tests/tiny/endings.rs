@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use testing::{Form, Guest, Signal, pattern};
+use testing::{Form, Guest, Outcome, Signal, pattern};
 
-use crate::{POWERED_OFF, RESTARTED};
+use crate::{POWERED_OFF, RESTARTED, run_with};
 
 #[test]
 fn every_way_to_reset_or_power_off_ends_the_run() {
@@ -82,9 +82,11 @@ fn words_about_a_panic_are_no_panic() {
 #[test]
 fn a_timeout_ends_any_state() {
     for ending in ["end:spin", "end:stihlt"] {
-        let guest = Guest::tiny(&["say:hi", ending]).arg("--timeout").arg("1s");
-        let outcome = guest.run();
-        outcome.expect(124, "kiln: the run timed out after 1s");
+        let guest = |limit| Guest::tiny(&["say:hi", ending]).arg("--timeout").arg(limit);
+        let has_spoken = |outcome: &Outcome| outcome.text() == "hi\n";
+        let (limit, outcome) =
+            run_with(&["1s", "15s", "2m"], |limit| guest(limit).run(), has_spoken);
+        outcome.expect(124, &format!("kiln: the run timed out after {limit}"));
         assert_eq!(outcome.text(), "hi\n");
     }
 }
@@ -127,7 +129,7 @@ fn a_signal_during_start_up_ends_it() {
 #[test]
 fn sixty_four_kib_and_an_instant_reset_lose_nothing() {
     const SIZE: usize = 64 << 10;
-    const TURNS: u32 = 200;
+    const TURNS: u32 = 60;
     let expected = pattern(SIZE);
     let turn = AtomicU32::new(0);
     thread::scope(|scope| {

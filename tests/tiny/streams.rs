@@ -89,7 +89,7 @@ fn any_stdin_with_any_stdout_gives_the_same_bytes_and_status() {
 }
 
 /// Ticks of 10 ms that the process has spent in user space and in the kernel.
-fn cpu_ticks(pid: i32) -> u64 {
+pub(crate) fn cpu_ticks(pid: i32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
-use testing::{Form, tiny};
+use testing::{Form, PATIENCE, tiny};
 
 /// A matrix of runs of the tiny guest, one for each of `endings`.
 fn matrix(endings: &[&str]) -> (TempDir, PathBuf) {
@@ -85,7 +85,7 @@ fn a_run_that_succeeds_the_second_time_is_a_success() {
     fs::write(&matrix, text.replace("LOG", &format!("{marks:?}"))).unwrap();
     let child = command(&matrix, &["--retry", "100000"]).stdout(Stdio::piped()).spawn().unwrap();
     // The log is opened by an attempt that then misses its kernel.
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     while !marks.exists() {
         assert!(Instant::now() < deadline, "no attempt was made");
         std::thread::yield_now();
@@ -104,7 +104,7 @@ fn a_signal_ends_all_runs_and_leaves_nothing() {
     let logs = folder.path().join("temporary");
     fs::create_dir(&logs).unwrap();
     let child = command.env("TMPDIR", &logs).stdout(Stdio::piped()).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     // Its folder is there once it is in charge of signals.
     while fs::read_dir(&logs).unwrap().next().is_none() {
         assert!(Instant::now() < deadline, "it does not begin");

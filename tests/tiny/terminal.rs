@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use testing::{Guest, Outcome, Signal, Terminal};
+use testing::{Guest, Outcome, PATIENCE, Signal, Terminal};
 
 use crate::{POWERED_OFF, RESTARTED};
 
@@ -153,7 +153,7 @@ fn ctrl_c_ends_a_scripted_run() {
 /// Waits for what has no event to wait for.
 #[track_caller]
 fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "it never came that {what}");
         thread::yield_now();

@@ -4,7 +4,7 @@ use std::fs;
 
 use testing::{Guest, Outcome};
 
-use crate::{POWERED_OFF, RESTARTED};
+use crate::{POWERED_OFF, RESTARTED, run_with};
 
 fn guest(words: &[&str], arguments: &[&str]) -> Guest {
     arguments.iter().fold(Guest::tiny(words), |guest, argument| guest.arg(argument))
@@ -124,19 +124,29 @@ fn a_guest_that_does_not_start_is_ended_and_one_that_does_is_left_alone() {
     assert_eq!(run(&[linux, "end:spin"], &limit).status, 124);
     // Signs of a first process; the whole run's limit ends these.
     for sign in ["say:[____0.9]_Run_/init_as_init_process", "say:hello", "put:$_"] {
-        let both = ["--boot-timeout", "200ms", "--timeout", "1s"];
-        run(&[linux, sign, "end:spin"], &both).expect(124, "kiln: the run timed out after 1s");
+        let limited = |(boot, whole)| {
+            let both = ["--boot-timeout", boot, "--timeout", whole];
+            run(&[linux, sign, "end:spin"], &both)
+        };
+        let has_booted = |outcome: &Outcome| !outcome.stderr.contains("the boot timed out");
+        let limits = [("200ms", "1s"), ("10s", "20s"), ("1m", "2m")];
+        let ((_, whole), outcome) = run_with(&limits, limited, has_booted);
+        outcome.expect(124, &format!("kiln: the run timed out after {whole}"));
     }
 }
 
 #[test]
 fn a_run_that_times_out_says_where_the_guest_was() {
-    let outcome = guest(&["say:one", "say:two", "smp", "end:spin"], &["--timeout", "2s"]);
-    let outcome = outcome.cpus(2).run();
-    outcome.expect(124, "kiln: the run timed out after 2s");
-    let said = &outcome.stderr;
+    let words = ["say:one", "say:two", "smp", "end:spin"];
     let spins =
         |line: &str| line.starts_with("kiln: processor 0: RIP 0x") && line.contains(" by_spin+0x");
+    let (limit, outcome) = run_with(
+        &["1s", "15s", "2m"],
+        |limit| guest(&words, &["--timeout", limit]).cpus(2).run(),
+        |outcome| outcome.stderr.lines().any(spins),
+    );
+    outcome.expect(124, &format!("kiln: the run timed out after {limit}"));
+    let said = &outcome.stderr;
     assert!(said.lines().any(spins), "{outcome}");
     assert!(said.contains("\nkiln: processor 1: RIP 0x"), "{outcome}");
     assert!(said.contains("\nkiln:   RSI "), "{outcome}");
@@ -150,7 +160,7 @@ fn a_run_that_times_out_says_where_the_guest_was() {
 #[test]
 fn a_processor_held_up_by_its_reader_is_told_as_such() {
     let (_reader, writer) = std::io::pipe().unwrap();
-    let outcome = guest(&["flood:33554432", "end:spin"], &["--timeout", "5s"]).stdout(writer).run();
+    let outcome = guest(&["flood:33554432", "end:spin"], &["--timeout", "1s"]).stdout(writer).run();
     assert_eq!(outcome.status, 124, "{outcome}");
     assert!(outcome.stderr.contains("kiln: processor 0"), "{outcome}");
 }
@@ -170,12 +180,21 @@ fn symbols_may_come_from_another_file() {
 
 #[test]
 fn a_silent_console_gives_one_note_and_the_run_goes_on() {
-    let arguments = ["--quiet-after", "300ms", "--timeout", "2s"];
-    let outcome = run(&["say:up", "end:spin"], &arguments);
+    fn notes(outcome: &Outcome) -> Vec<&str> {
+        outcome.stderr.lines().filter(|line| line.contains("the console is silent")).collect()
+    }
+    let (_, outcome) = run_with(
+        &[("300ms", "1s"), ("10s", "25s"), ("1m", "2m 30s")],
+        |(quiet, whole)| {
+            run(&["say:up", "end:spin"], &["--quiet-after", quiet, "--timeout", whole])
+        },
+        |outcome| {
+            let notes = notes(outcome);
+            !notes.is_empty() && notes.iter().all(|note| note.contains("by_spin"))
+        },
+    );
     assert_eq!(outcome.status, 124, "{outcome}");
-    let notes: Vec<_> =
-        outcome.stderr.lines().filter(|line| line.contains("the console is silent")).collect();
-    let [note] = notes[..] else { panic!("{outcome}") };
+    let [note] = notes(&outcome)[..] else { panic!("{outcome}") };
     assert!(note.starts_with("kiln: the console is silent: processor 0 at RIP 0x"), "{outcome}");
     assert!(note.contains("by_spin") && note.contains("; exits in the last "), "{outcome}");
     assert!(note.ends_with("no console= is given, so that a Linux kernel shows nothing"));
@@ -191,9 +210,15 @@ fn a_report_has_the_end_of_the_run_however_it_ends() {
         (&["say:hi", "exit:9"], &[], "debug-exit"),
         (&["say:hi", "end:triple"], &[], "died"),
         (&["say:hi", "end:spin"], &["--fail-on", "hi"], "failed-on"),
-        (&["say:hi", "end:spin"], &["--timeout", "1s"], "timed-out"),
+        (&["say:hi", "end:spin"], &["--timeout"], "timed-out"),
     ] {
-        let outcome = guest(words, arguments).arg("--report").arg(path).run();
+        let reported = |limit: &str| {
+            let guest = guest(words, arguments);
+            let guest = if verdict == "timed-out" { guest.arg(limit) } else { guest };
+            guest.arg("--report").arg(path).run()
+        };
+        let has_spoken = |outcome: &Outcome| outcome.text() == "hi\n";
+        let (_, outcome) = run_with(&["1s", "15s", "2m"], reported, has_spoken);
         let json: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         assert_eq!(json["verdict"], verdict, "{outcome}");

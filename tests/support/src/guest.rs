@@ -21,8 +21,9 @@ pub const TRANSPORTS: [&str; 2] = ["mmio", "pci"];
 /// The user and the group that an unprivileged guest runs as.
 pub const USER: u32 = 1000;
 
-/// Longer than anything takes on the slowest machine, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than anything takes on the slowest machine with the most to do,
+/// unless it hangs.
+pub const PATIENCE: Duration = Duration::from_secs(600);
 /// The same for a Linux kernel in the lab.
 const LINUX_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -292,7 +293,7 @@ impl Guest {
         self
     }
 
-    /// Lets it take longer than a minute.
+    /// Lets it take this long, instead of [`PATIENCE`] or what Linux takes.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;

@@ -17,7 +17,7 @@ mod terminal;
 mod vsock;
 mod watch;
 
-pub use guest::{Guest, TRANSPORTS, USER, kiln};
+pub use guest::{Guest, PATIENCE, TRANSPORTS, USER, kiln};
 pub use image::{Form, tiny};
 pub use initramfs::{busybox, kernel, tools};
 pub use lab::{in_lab, patiently};

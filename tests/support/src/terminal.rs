@@ -23,7 +23,11 @@ impl Terminal {
     pub fn new() -> Self {
         let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
         let pair = openpty(Some(&size), None).expect("a pseudo-terminal");
-        Self { master: pair.master.into(), slave: pair.slave }
+        // Unlike the first descriptors, ones that the guests of other tests do
+        // not inherit.
+        let [master, slave] =
+            [pair.master, pair.slave].map(|fd| fd.try_clone().expect("a descriptor is left"));
+        Self { master: master.into(), slave }
     }
 
     /// Its settings, as `stty -g` would print them.

@@ -1,12 +1,10 @@
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// Longer than anything takes on the slowest machine, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::guest::PATIENCE;
 
 /// The Unix sockets of a guest's socket device, in a folder of their own.
 pub struct Vsock {
