@@ -31,7 +31,7 @@ fn write_to(file: impl Into<OwnedFd>, path: &str) {
     let writer = Writer::new(sink, RequestSender::new().unwrap()).unwrap();
     writer.start();
     (0..500_000).for_each(|_| writer.output().push(b'x'));
-    writer.finish(Instant::now() + Duration::from_secs(60)).unwrap();
+    writer.finish(Instant::now() + Duration::from_secs(600)).unwrap();
 }
 
 /// The lines about `path`.

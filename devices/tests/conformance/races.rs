@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use devices::virtio::spec::{desc, feature};
-use devices::virtio::testing::{DriverQueue, Guest, Registers, Segment, SharedLoop};
+use devices::virtio::testing::{DriverQueue, Guest, PATIENCE, Registers, Segment, SharedLoop};
 use vm_memory::{Bytes, GuestAddress};
 use vmm_core::mem::GuestRam;
 
 use crate::rings::numbers;
-use crate::subject::{ALL, PATIENCE, Subject, assert_usable, new};
+use crate::subject::{ALL, Subject, assert_usable, new};
 
 /// A thread that runs an event loop until it is dropped.
 struct LoopThread {

@@ -10,12 +10,12 @@ mod vsock;
 
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use devices::backend::disk::MemoryDisk;
 use devices::virtio::VirtioDevice;
 use devices::virtio::blk::{Blk, DiskOptions};
-use devices::virtio::testing::{Guest, Registers, Segment, read_only, write_only};
+use devices::virtio::testing::{Guest, PATIENCE, Registers, Segment, read_only, write_only};
 use vmm_core::event::RequestSender;
 
 pub(crate) use balloon::BalloonSubject;
@@ -31,9 +31,6 @@ pub(crate) const GOOD: u64 = 0x30_0000;
 
 /// All features that there are, for drivers that take what is on offer.
 pub(crate) const ALL: u64 = u64::MAX;
-
-/// Longer than any machine takes; only what never happens takes for ever.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What `look` finds; waits for it, for a device may have threads of its own or
 /// hear of what others do.

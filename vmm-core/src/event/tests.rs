@@ -39,7 +39,7 @@ fn a_worker_shows_as_much_of_the_machines_name_as_fits() {
     let name = |_: &StopFlag| std::thread::current().name().map(str::to_owned);
     let worker = Worker::spawn(spec("console", &requests, || {}), name).unwrap();
     worker.start();
-    assert!(worker.wait(Duration::from_secs(60)));
+    assert!(worker.wait(Duration::from_secs(600)));
     assert_eq!(worker.stop().unwrap().flatten().as_deref(), Some("console:databas"));
 }
 
@@ -114,7 +114,7 @@ fn a_panic_names_its_thread_and_ends_the_machine() {
     let worker =
         Worker::spawn(spec("t7", &requests, || {}), |_| -> () { panic!("as planned") }).unwrap();
     worker.start();
-    assert!(worker.wait(Duration::from_secs(60)));
+    assert!(worker.wait(Duration::from_secs(600)));
     assert_eq!(requests.first(), Some(MachineRequest::ThreadFailed { name: "t7".into() }));
     let said = worker.stop().unwrap_err().to_string();
     assert_eq!(said, "the thread t7 failed: as planned");

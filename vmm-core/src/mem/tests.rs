@@ -28,13 +28,14 @@ fn no_memory_is_reachable_inside_the_gap() {
     assert!(ram.write_slice(&[1, 2], GuestAddress(LOW_RAM_END - 1)).is_err());
 }
 
-/// How much of the range is in memory, in pages, by `/proc/self/pagemap`.
+/// Which pages of the range the host has, in memory or swapped out, by
+/// `/proc/self/pagemap`.
 fn resident(ram: &GuestRam, addr: u64, pages: usize) -> Vec<bool> {
     let host = ram.get_host_address(GuestAddress(addr)).unwrap().addr();
     let mut entries = vec![0; pages * 8];
     let pagemap = File::open("/proc/self/pagemap").unwrap();
     pagemap.read_exact_at(&mut entries, (host / 4096 * 8).try_into().unwrap()).unwrap();
-    entries.chunks(8).map(|entry| entry[7] & 0x80 != 0).collect()
+    entries.chunks(8).map(|entry| entry[7] & 0xc0 != 0).collect()
 }
 
 #[test]

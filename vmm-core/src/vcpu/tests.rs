@@ -55,8 +55,8 @@ fn await_readable(file: &impl AsRawFd) {
     let epoll = Epoll::new().unwrap();
     let event = EpollEvent::new(EventSet::IN, 0);
     epoll.ctl(ControlOperation::Add, file.as_raw_fd(), event).unwrap();
-    let ready = epoll.wait(60_000, &mut [EpollEvent::default()]).unwrap();
-    assert_eq!(ready, 1, "the guest did nothing within a minute");
+    let ready = epoll.wait(600_000, &mut [EpollEvent::default()]).unwrap();
+    assert_eq!(ready, 1, "the guest does nothing");
 }
 
 /// Tells of each write that it gets.
@@ -113,7 +113,7 @@ fn the_processor_time_of_a_vcpu_grows_while_it_works() {
     let (_vm, vcpu, context) = machine(&[0xeb, 0xfe]);
     let thread = VcpuThread::spawn(vcpu, context.clone()).unwrap();
     context.control.set(Desired::Running);
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(600);
     while thread.cpu_time() < Some(Duration::from_millis(20)) {
         assert!(Instant::now() < deadline, "{:?}", thread.cpu_time());
         std::thread::yield_now();
@@ -152,7 +152,7 @@ fn halting_with_interrupts_masked_is_found_by_a_probe() {
     let (_vm, vcpu, context) = machine(&[0xfa, 0xf4, 0xeb, 0xfd]); // cli; hlt; jmp hlt
     let thread = VcpuThread::spawn(vcpu, context.clone()).unwrap();
     context.control.set(Desired::Running);
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(600);
     while !thread.was_halted() {
         assert!(Instant::now() < deadline, "the halt was never found");
         thread.probe();
@@ -185,7 +185,7 @@ fn a_snapshot_shows_where_a_running_vcpu_is() {
     context.control.set(Desired::Running);
     for _ in 0..100 {
         thread.ask_snapshot();
-        let snapshot = thread.snapshot(Instant::now() + Duration::from_secs(60)).unwrap();
+        let snapshot = thread.snapshot(Instant::now() + Duration::from_secs(600)).unwrap();
         assert_eq!((snapshot.regs.rip, snapshot.halted), (CODE, false));
     }
     thread.stop().unwrap();

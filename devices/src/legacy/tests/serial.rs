@@ -1,6 +1,6 @@
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use vmm_core::bus::BusDevice;
 use vmm_core::event::RequestSender;
@@ -8,9 +8,10 @@ use vmm_core::event::RequestSender;
 use super::super::Serial;
 use super::uart::Wire;
 use crate::backend::console::{Sink, Writer};
+use crate::virtio::testing::PATIENCE;
 
 fn far() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + PATIENCE
 }
 
 fn read(serial: &mut Serial, register: u64) -> u8 {

@@ -41,7 +41,7 @@ fn is_requested(vcpu: &Vcpu, vector: u8) -> bool {
 
 /// KVM may hand an interrupt to a thread of its own.
 fn await_request(vcpu: &Vcpu, vector: u8) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(600);
     while !is_requested(vcpu, vector) {
         assert!(Instant::now() < deadline, "vector {vector} never came");
         std::thread::yield_now();

@@ -2,6 +2,7 @@ use std::fs;
 use std::os::fd::IntoRawFd;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use vm_memory::VolatileSlice;
 
@@ -33,8 +34,14 @@ fn attribute(tap: &Tap, name: &str) -> String {
     fs::read_to_string(path).unwrap().trim().to_owned()
 }
 
-fn exists(name: &str) -> bool {
-    fs::exists(format!("/sys/class/net/{name}")).unwrap()
+/// Waits until the interface is gone. Other tests start processes, which have a
+/// copy of every tap until they run their programs.
+fn await_end(name: &str) {
+    let deadline = Instant::now() + Duration::from_secs(600);
+    while fs::exists(format!("/sys/class/net/{name}")).unwrap() {
+        assert!(Instant::now() < deadline, "{name} stays");
+        std::thread::yield_now();
+    }
 }
 
 fn slices(buffers: &mut [Vec<u8>]) -> Vec<VolatileSlice<'_>> {
@@ -66,7 +73,7 @@ fn a_tap_is_made_brought_up_and_vanishes() {
     assert_eq!(busy.to_string(), format!("tap {} is in use by another process", tap.name()));
     let name = tap.name().to_owned();
     drop(taps);
-    assert!(!exists(&name));
+    await_end(&name);
 }
 
 #[test]
@@ -94,7 +101,7 @@ fn each_queue_of_a_tap_is_a_way_to_the_host() {
     let busy = Tap::open(&name, 2).unwrap_err();
     assert_eq!(busy.to_string(), format!("tap {name} is in use by another process"));
     drop(taps);
-    assert!(!exists(&name));
+    await_end(&name);
 }
 
 #[test]

@@ -16,6 +16,9 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::super::{ConsoleInput, InputPort};
 
+/// Milliseconds: longer than any machine takes.
+const PATIENCE: i32 = 600_000;
+
 /// A port with room for what the test says.
 struct FakePort {
     state: Mutex<FakeState>,
@@ -104,13 +107,13 @@ impl Bench {
 
     fn run_until_quit(&mut self) {
         while self.requests.first() != Some(MachineRequest::Quit) {
-            assert!(self.events.run_with_timeout(60_000).unwrap() > 0, "nothing came");
+            assert!(self.events.run_with_timeout(PATIENCE).unwrap() > 0, "nothing came");
         }
     }
 
     fn run_until_got(&mut self, expected: &[u8]) {
         while self.port.got() != expected {
-            assert!(self.events.run_with_timeout(60_000).unwrap() > 0, "nothing came");
+            assert!(self.events.run_with_timeout(PATIENCE).unwrap() > 0, "nothing came");
         }
     }
 }
@@ -244,7 +247,7 @@ fn the_escape_key_works_while_the_guest_takes_nothing() {
     // More than the guest takes and than is kept.
     for _ in 0..40 {
         keyboard.write_all(&[b'k'; 200]).unwrap();
-        assert!(bench.events.run_with_timeout(60_000).unwrap() > 0);
+        assert!(bench.events.run_with_timeout(PATIENCE).unwrap() > 0);
     }
     assert_eq!(bench.port.got(), b"kkk");
     keyboard.write_all(b"\x01x").unwrap();
@@ -268,7 +271,7 @@ fn a_terminal_that_hangs_up_ends_the_input() {
     let pty = openpty(None, None).unwrap();
     let mut bench = Bench::new(Some(pty.slave), 64);
     drop(pty.master);
-    assert!(bench.events.run_with_timeout(60_000).unwrap() > 0);
+    assert!(bench.events.run_with_timeout(PATIENCE).unwrap() > 0);
     bench.settle();
     assert!(!bench.requests.is_pending());
 }

@@ -3,20 +3,21 @@ use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use vmm_core::event::RequestSender;
 
 use super::super::output::Limits;
 use super::super::{Output, Sink, Writer};
+use crate::virtio::testing::PATIENCE;
 
 const SMALL: Limits = Limits { soft: 8 << 10, low: 2 << 10, hard: 32 << 10 };
 /// What a pipe holds.
 const PIPE: usize = 64 << 10;
 
 fn far() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + PATIENCE
 }
 
 fn to(fd: impl Into<OwnedFd>, limits: Limits) -> Writer {
@@ -278,7 +279,7 @@ fn a_device_is_never_held_up_and_hears_when_there_is_room() {
     }
     assert!(pushed.len() >= SMALL.soft && heard.try_recv().is_err());
     let reader = std::thread::spawn(move || rest(reader));
-    heard.recv_timeout(Duration::from_secs(60)).unwrap();
+    heard.recv_timeout(PATIENCE).unwrap();
     writer.output().push_all(b"the rest");
     pushed.extend(b"the rest");
     assert_eq!(writer.finish(far()).unwrap(), 0);

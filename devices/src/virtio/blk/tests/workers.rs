@@ -3,16 +3,12 @@
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
 use vmm_core::event::{MachineRequest, RequestSender};
 
 use super::hooked::{Call, Hooked};
 use super::*;
 use crate::backend::disk::{OpenOptions, RawDisk};
-
-/// Longer than any machine takes; only a lost notification takes for ever.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Threads {
     guest: Guest<MmioRegisters>,
