@@ -14,7 +14,7 @@ use kiln::cli::{self, CheckArgs, Command, RunArgs, TestArgs, Usage};
 use kiln::config::{HostLimits, VmConfig};
 use kiln::exit::{Chain, ExitStatus, Verdict};
 use kiln::logging::{self, Prefix};
-use kiln::machine::Phases;
+use kiln::machine::{self, Groundwork, Phases};
 use kiln::report::RunReport;
 
 /// Where Linux systems keep their kernels.
@@ -37,9 +37,10 @@ fn main() -> ExitCode {
 
 /// Does what the command line says.
 fn obey() -> ExitStatus {
+    let groundwork = cli::is_to_run(std::env::args_os()).then(Groundwork::begin);
     match cli::parse(std::env::args_os()) {
         Ok(args) => match args.command {
-            Command::Run(args) => run(*args),
+            Command::Run(args) => run(*args, groundwork.unwrap_or_else(Groundwork::begin)),
             Command::Test(args) => test(&args),
             Command::Check(args) => check(&args),
         },
@@ -48,11 +49,11 @@ fn obey() -> ExitStatus {
 }
 
 /// Boots, runs, says in a line how it ended, and writes the reports of that.
-fn run(args: RunArgs) -> ExitStatus {
+fn run(args: RunArgs, groundwork: Groundwork) -> ExitStatus {
     let phases = Arc::new(Phases::begin());
     let prefix = Prefix::new(args.name.clone());
     let mut report = RunReport::begin(&args.verdict.clone().into());
-    let (status, sentence) = match start(args, &prefix, &phases, &mut report) {
+    let (status, sentence) = match start(args, groundwork, &prefix, &phases, &mut report) {
         Ok(verdict) => {
             let sentence = verdict.to_string();
             match verdict {
@@ -96,6 +97,7 @@ impl<E: Into<Box<dyn Error>>> From<E> for Failure {
 
 fn start(
     args: RunArgs,
+    groundwork: Groundwork,
     prefix: &Prefix,
     phases: &Arc<Phases>,
     report: &mut RunReport,
@@ -110,8 +112,8 @@ fn start(
     let VmConfig { kernel, cpus, memory, cmdline, .. } = &config;
     log::info!("booting {} with {memory} of memory, processors: {cpus}", kernel.display());
     log::debug!("kernel command line: {cmdline}");
-    let outcome = kiln::machine::run(&config, LocalPorts::default(), phases)?;
-    report.observe(&outcome, kiln::machine::hint(&config, &outcome.verdict));
+    let outcome = machine::run(groundwork, &config, LocalPorts::default(), phases)?;
+    report.observe(&outcome, machine::hint(&config, &outcome.verdict));
     Ok(outcome.verdict)
 }
 

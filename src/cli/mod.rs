@@ -11,5 +11,5 @@ mod verdict_args;
 pub use args::{Args, CheckArgs, Command, RunArgs};
 pub use resolve::ArgsError;
 pub use test_args::TestArgs;
-pub use usage::{Usage, parse};
+pub use usage::{Usage, is_to_run, parse};
 pub use verdict_args::VerdictArgs;

@@ -221,6 +221,13 @@ fn paths_may_hold_any_bytes_and_text_may_not() {
 }
 
 #[test]
+fn a_command_line_that_is_to_run_a_machine_shows_early() {
+    let is_to_run = |words: &[&str]| is_to_run(["kiln"].iter().chain(words).map(OsString::from));
+    assert!(is_to_run(&["run", "-k", "x"]) && is_to_run(&["run", "--nonsense"]));
+    assert!(!is_to_run(&[]) && !is_to_run(&["test", "run"]) && !is_to_run(&["check"]));
+}
+
+#[test]
 fn help_is_an_answer() {
     for words in [&["--help"][..], &["run", "--help"], &["--version"]] {
         assert!(matches!(parsed(words), Err(Usage::Answer(_))), "{words:?}");

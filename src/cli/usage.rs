@@ -25,6 +25,12 @@ impl Usage {
     }
 }
 
+/// Whether a command line asks for `kiln run`, right or not: known long before
+/// it is parsed.
+pub fn is_to_run(words: impl IntoIterator<Item = OsString>) -> bool {
+    words.into_iter().nth(1).is_some_and(|word| word == "run")
+}
+
 /// Parses a command line, the program's name first.
 ///
 /// # Errors

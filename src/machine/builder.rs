@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
 
 use boot::KernelKind;
 use boot::acpi::{AcpiDescription, SerialPort};
@@ -10,12 +9,13 @@ use vmm_core::arch::x86_64::cpuid::{self, CpuidConfig};
 use vmm_core::arch::x86_64::{EntryPoint, lapic, layout, msr, regs};
 use vmm_core::bus::Bus;
 use vmm_core::event::RequestSender;
-use vmm_core::kvm::{HostKind, System, SystemError, Vcpu};
+use vmm_core::kvm::{HostKind, Vcpu, Vm};
 use vmm_core::mem;
 use vmm_core::sys::signal::Signals;
 use vmm_core::vcpu::{Control, RunContext, VcpuThread};
 
 use super::error::host;
+use super::groundwork::Groundwork;
 use super::inputs::Inputs;
 use super::lifecycle::{Machine, Parts};
 use super::pci::PciBus;
@@ -27,16 +27,16 @@ use crate::config::{PvPanic, Rng, Transport, VmConfig, VmName};
 /// Builds the machine, one step a function, in the order that starts fastest:
 /// memory slots before the interrupt chip, no slot changes after.
 pub(super) fn build(
+    groundwork: Groundwork,
     config: &VmConfig,
     mut inputs: Inputs,
     signals: Signals,
     phases: Arc<Phases>,
 ) -> Result<Machine, RunError> {
     check_counts(config, &inputs)?;
-    let system = Arc::new(System::open()?);
-    let supported = supported_cpuid(&system)?;
+    let (vm, features) = groundwork.finish()?;
     warn_of_slow_host(&inputs);
-    let mut platform = platform(config, &system, phases)?;
+    let mut platform = platform(config, vm, phases)?;
     if inputs.kernel.kind() == KernelKind::Multiboot {
         platform.vm.create_timer()?;
     }
@@ -56,8 +56,7 @@ pub(super) fn build(
         bus.assign()?;
     }
 
-    let supported = supported.join().map_err(|_| RunError::Thread("cpuid".into()))??;
-    let vcpus = vcpus(config, &supported, &platform)?;
+    let vcpus = vcpus(config, &features.wait()?, &platform)?;
     let rsdp = boot::acpi::write(&platform.ram, &describe(config, &platform))?;
     let entry =
         boot::load(&platform.ram, &mut inputs.kernel, &inputs.initrds, &config.cmdline, rsdp)?;
@@ -116,23 +115,9 @@ fn warn_of_slow_host(inputs: &Inputs) {
     }
 }
 
-/// Asks KVM for the processor features in a thread of its own: the answer
-/// takes a quarter of the start-up and depends on nothing else.
-fn supported_cpuid(
-    system: &Arc<System>,
-) -> Result<JoinHandle<Result<CpuId, SystemError>>, RunError> {
-    let system = Arc::clone(system);
-    Builder::new()
-        .name("cpuid".into())
-        .stack_size(64 << 10)
-        .spawn(move || system.supported_cpuid())
-        .map_err(host("make a thread"))
-}
-
 /// The VM with its memory and interrupt chip, and nothing attached yet.
-fn platform(config: &VmConfig, system: &System, phases: Arc<Phases>) -> Result<Platform, RunError> {
+fn platform(config: &VmConfig, vm: Vm, phases: Arc<Phases>) -> Result<Platform, RunError> {
     let ram = mem::allocate(&mem::plan(config.memory.bytes())).map_err(RunError::Memory)?;
-    let vm = system.create_vm()?;
     let limit = vm.max_vcpus();
     if usize::from(config.cpus.get()) > limit {
         return Err(RunError::TooManyCpus { cpus: config.cpus.get(), limit });

@@ -5,6 +5,7 @@ mod attach;
 mod builder;
 mod command;
 mod error;
+mod groundwork;
 mod halt;
 mod hint;
 mod inputs;
@@ -27,6 +28,7 @@ mod verdict;
 mod whereabouts;
 
 pub use error::RunError;
+pub use groundwork::Groundwork;
 pub use hint::hint;
 pub use outcome::Outcome;
 pub use passt::PasstError;
@@ -38,8 +40,8 @@ use devices::backend::vsock::LocalPorts;
 
 use crate::config::VmConfig;
 
-/// Builds the machine that `config` describes, runs it, and says how it ended;
-/// `phases` learns how far it got and when. `ports` are those of the host that
+/// Builds the machine that `config` describes on `groundwork`, runs it, and says
+/// how it ended; `phases` learns how far it got and when. `ports` are those of the host that
 /// this process serves: with any, the guest has a socket device even if
 /// `config` has none.
 ///
@@ -49,12 +51,13 @@ use crate::config::VmConfig;
 /// # Errors
 /// [`RunError`] if Kiln or the host cannot run it.
 pub fn run(
+    groundwork: Groundwork,
     config: &VmConfig,
     ports: LocalPorts,
     phases: &Arc<Phases>,
 ) -> Result<Outcome, RunError> {
-    // Before any thread starts: they inherit the mask.
+    // Before any other thread starts: they inherit the mask.
     let signals = vmm_core::sys::signal::Signals::block().map_err(error::host("take signals"))?;
     let inputs = inputs::Inputs::open(config, ports)?;
-    builder::build(config, inputs, signals, Arc::clone(phases))?.run()
+    builder::build(groundwork, config, inputs, signals, Arc::clone(phases))?.run()
 }

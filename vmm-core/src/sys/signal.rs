@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigHandler, SigSet, Signal};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use vmm_sys_util::signal::{SIGRTMIN, register_signal_handler};
 
@@ -122,6 +122,18 @@ impl AsRawFd for Signals {
     fn as_raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
+}
+
+/// Calls `spawn`, which starts a thread that is to take no signals, whatever the
+/// calling thread takes.
+///
+/// # Errors
+/// What `spawn` or a system call said.
+pub fn shielded<T>(spawn: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let result = spawn();
+    before.thread_set_mask()?;
+    result
 }
 
 /// Whether the process has a controlling terminal that is still there.

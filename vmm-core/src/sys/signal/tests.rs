@@ -47,6 +47,17 @@ fn threads_started_later_do_not_take_the_signals() {
     assert!(mask.contains(Signal::SIGTERM) && mask.contains(Signal::SIGINT));
 }
 
+#[test]
+fn a_shielded_thread_takes_no_signals_and_its_maker_still_does() {
+    let before = SigSet::thread_get_mask().unwrap();
+    let thread = shielded(|| std::thread::Builder::new().spawn(SigSet::thread_get_mask)).unwrap();
+    assert_eq!(SigSet::thread_get_mask().unwrap(), before);
+    let theirs = thread.join().unwrap().unwrap();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCONT] {
+        assert!(theirs.contains(signal) && !before.contains(signal), "{signal}");
+    }
+}
+
 /// This test binary, to run the test of that name by itself.
 fn alone(test: &str, by: &[&str]) -> Command {
     let mut command = Command::new(by[0]);
