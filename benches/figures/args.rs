@@ -67,6 +67,14 @@ pub(crate) enum Name {
     Vsock,
     /// The same on one processor of the lab, in its virtual time
     VsockVirtual,
+    /// `kiln run -- true`, a guest that says hello, and virtme-ng, in the lab's virtual time
+    Command,
+    /// `kiln run -- cat` and a `cat` without a guest, in the lab
+    Pipe,
+    /// The same on one processor of the lab, in its virtual time
+    PipeVirtual,
+    /// `kiln run -- cat` of 1 GiB, each byte of which is compared, in the lab
+    PipeWhole,
 }
 
 /// How results are printed.

@@ -1,17 +1,11 @@
-use std::fs::{self, File};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::{Duration, Instant};
-
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::Pid;
+use std::process::Command;
+use std::time::Duration;
 
 use crate::Result;
 use crate::figure::Figure;
 use crate::guest::{Guest, Then};
 use crate::stage::Stage;
+use crate::timed::Timed;
 use crate::vmm::Vmm;
 
 /// A VMM that takes longer, in virtual time, never ends.
@@ -77,34 +71,14 @@ pub(crate) fn measure_initcalls(stage: &Stage) -> Result<Vec<Figure>> {
 }
 
 /// Runs a guest to its end; how long that took and what it printed.
-fn boot(stage: &Stage, vmm: Vmm, mut command: Command) -> Result<(Duration, String)> {
-    let path = stage.path().join("console");
-    let console = File::create(&path)?;
-    command.stdin(Stdio::null()).stderr(console.try_clone()?).stdout(console);
-    let (done, watched) = mpsc::channel::<()>();
-    let start = Instant::now();
-    let mut child = command.spawn()?;
-    let pid = Pid::from_raw(i32::try_from(child.id())?);
-    let watchdog = thread::spawn(move || {
-        if watched.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            // Its number is its own until it is reaped, after this thread.
-            let _ = kill(pid, Signal::SIGKILL);
-        }
-    });
-    let ended = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
-    let time = start.elapsed();
-    drop(done);
-    watchdog.join().map_err(|_| "the watchdog panicked")?;
-    ended?;
-    let status = child.wait()?;
-    let output = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
-    let came_up = output.contains(&*String::from_utf8_lossy(Guest::INIT));
-    if !status.success() || !came_up {
-        let end = output.lines().rev().take(20).collect::<Vec<_>>();
-        let end = end.into_iter().rev().collect::<Vec<_>>().join("\n");
-        return Err(format!("{} did not boot ({status}); it printed:\n{end}", vmm.title()).into());
+fn boot(stage: &Stage, vmm: Vmm, command: Command) -> Result<(Duration, String)> {
+    let run = Timed::run(command, PATIENCE, &stage.path().join("console"))?;
+    let came_up = run.output.contains(&*String::from_utf8_lossy(Guest::INIT));
+    if !run.status.success() || !came_up {
+        let (who, how, tail) = (vmm.title(), run.status, run.tail());
+        return Err(format!("{who} did not boot ({how}); it printed:\n{tail}").into());
     }
-    Ok((time, output))
+    Ok((run.time, run.output))
 }
 
 /// Names and milliseconds from lines such as

@@ -15,7 +15,7 @@ const ROUNDS: u32 = 2;
 /// Longer than git takes over the first look, in real time.
 const PATIENCE: Duration = Duration::from_secs(400);
 /// Directories, files in each, and bytes in each of these.
-const SMALL: [u32; 3] = [20, 100, 2048];
+const SMALL: [u32; 3] = [100, 100, 2048];
 /// The same of what git looks through: 20,000 files.
 const CHECKOUT: [u32; 3] = [200, 100, 64];
 
@@ -30,7 +30,7 @@ const MOUNT: &str = "mkdir -p /mnt && { mount -t virtiofs t /mnt 2>/dev/null || 
 /// through a share of Kiln's, QEMU's 9p, and in the lab itself, in turns.
 pub(crate) fn measure(stage: &Stage) -> Result<Vec<Figure>> {
     let place = prepare(stage)?;
-    let mut read = Figure::new("small files read, caches empty", "files/s");
+    let mut read = Figure::new("10,000 small files read, caches empty", "files/s");
     read = read.goal("≥ 2 × QEMU").ratios_to(QEMU);
     let mut status = ["git status, 20,000 files, first", "git status again"]
         .map(|name| Figure::new(name, "ms").goal("≤ 3 × the lab").ratios_to(LAB));
@@ -43,9 +43,9 @@ pub(crate) fn measure(stage: &Stage) -> Result<Vec<Figure>> {
             .collect();
     for round in 0..=ROUNDS {
         for runner in &mut runners {
-            let measured = persist(runner.column, || runner.measure(stage, &place))?;
+            let measured = persist(runner.column, || runner.measure(stage, &place));
             eprintln!("figures: {}: {measured:?}", runner.column);
-            if round > 0 {
+            if let Some(measured) = read.tolerate(runner.vmm, measured)?.filter(|_| round > 0) {
                 read.add(runner.column, measured.files);
                 for (figure, time) in status.iter_mut().zip(measured.status.iter().flatten()) {
                     figure.add(runner.column, *time);

@@ -6,6 +6,7 @@
 mod args;
 mod block;
 mod boot;
+mod command;
 mod devices;
 mod figure;
 mod files;
@@ -16,6 +17,7 @@ mod lab;
 mod memory;
 mod native;
 mod net;
+mod pipe;
 mod process;
 mod server;
 mod session;
@@ -23,6 +25,7 @@ mod stage;
 mod startup;
 mod statistics;
 mod table;
+mod timed;
 mod vmm;
 mod vsock;
 

@@ -26,6 +26,8 @@ pub(crate) struct Stage {
     _folder: Option<TempDir>,
     /// The same for folders on a tmpfs.
     in_memory: RefCell<Vec<TempDir>>,
+    /// Whether others take part that are not named.
+    searches: bool,
 }
 
 impl Stage {
@@ -37,6 +39,7 @@ impl Stage {
             path: folder.path().into(),
             _folder: Some(folder),
             in_memory: RefCell::default(),
+            searches: !args.no_search,
         };
         script("bench/build", &[stage.path.as_os_str()])?;
         script("guests/tiny/build", &[stage.path.as_os_str()])?;
@@ -66,7 +69,7 @@ impl Stage {
 
     /// One that somebody has built.
     pub(crate) fn at(path: &Path) -> Self {
-        Self { path: path.into(), _folder: None, in_memory: RefCell::default() }
+        Self { path: path.into(), _folder: None, in_memory: RefCell::default(), searches: false }
     }
 
     /// The folder.
@@ -102,6 +105,15 @@ impl Stage {
             let guest = PathBuf::from(script(&format!("bench/{kind}_guest"), &[])?);
             symlink(guest.join("vmlinux"), self.path.join(format!("{kind}-vmlinux")))?;
             symlink(guest.join("initrd"), initrd)?;
+        }
+        Ok(())
+    }
+
+    /// Adds virtme-ng, unless it is there or is not to be looked for.
+    pub(crate) fn add_virtme(&self) -> Result<()> {
+        let virtme = self.path.join("virtme");
+        if self.searches && !virtme.exists() {
+            symlink(script("bench/virtme", &[])?, virtme)?;
         }
         Ok(())
     }

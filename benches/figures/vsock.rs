@@ -13,9 +13,9 @@ use crate::vmm::Vmm;
 #[derive(Debug)]
 pub(crate) struct Pace {
     /// What figures are called besides.
-    name: &'static str,
+    pub(crate) name: &'static str,
     /// Rounds that count, and one before them that does not.
-    rounds: u32,
+    pub(crate) rounds: u32,
 }
 
 /// Two processors, and as much noise as the machine has.
