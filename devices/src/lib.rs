@@ -4,5 +4,7 @@
 pub mod backend;
 pub mod legacy;
 pub mod pci;
+#[cfg(test)]
+mod programs;
 pub mod pvpanic;
 pub mod virtio;

@@ -15,6 +15,7 @@ use vmm_core::sys::terminal::RawTerminal;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::super::{ConsoleInput, InputPort};
+use crate::programs;
 
 /// Milliseconds: longer than any machine takes.
 const PATIENCE: i32 = 600_000;
@@ -288,14 +289,10 @@ fn a_background_process_leaves_the_keys_to_the_foreground_and_takes_them_there()
     let pty = openpty(None, None).unwrap();
     // Typed before: a line that is there to read all the time.
     File::from(pty.master.try_clone().unwrap()).write_all(b"key\n").unwrap();
-    let out = Command::new("setsid")
-        .args(["--ctty", "--wait"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("backend::console::tests::input::{test}")])
-        .env(ALONE, "1")
-        .stdin(Stdio::from(pty.slave))
-        .output()
-        .unwrap();
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", "--wait"]).arg(std::env::current_exe().unwrap());
+    command.args(["--exact", &format!("backend::console::tests::input::{test}")]);
+    let out = programs::output(command.env(ALONE, "1").stdin(pty.slave)).unwrap();
     let text = String::from_utf8_lossy(&out.stdout);
     assert!(out.status.success() && text.contains("1 passed"), "{text}");
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use vm_memory::VolatileSlice;
 
 use super::*;
+use crate::programs;
 
 mod direct;
 mod space;
@@ -139,13 +140,9 @@ fn hold_a_disk_for_another_test() {
 #[test]
 fn a_clash_names_the_holder_and_a_killed_one_leaves_no_lock() {
     let image = image(512);
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["hold_a_disk_for_another_test", "--nocapture"])
-        .env(HOLD, &image.path)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["hold_a_disk_for_another_test", "--nocapture"]).env(HOLD, &image.path);
+    let mut child = programs::start(command.stdin(Stdio::piped()).stdout(Stdio::piped())).unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().contains("held")));
     let message = refusal(&image.path, false);
@@ -176,11 +173,9 @@ pub(in crate::backend::disk) struct LoopDevice(pub(in crate::backend::disk) Path
 impl LoopDevice {
     /// `None`, having said why, where there is none to be had.
     pub(in crate::backend::disk) fn new(image: &Path, sector: u32) -> Option<Self> {
-        let made = Command::new("losetup")
-            .args(["--find", "--show", "--sector-size", &sector.to_string()])
-            .arg(image)
-            .output();
-        match made {
+        let mut command = Command::new("losetup");
+        command.args(["--find", "--show", "--sector-size", &sector.to_string()]).arg(image);
+        match programs::output(&mut command) {
             Ok(output) if output.status.success() => {
                 Some(Self(String::from_utf8(output.stdout).unwrap().trim().into()))
             }
@@ -198,7 +193,7 @@ impl LoopDevice {
 
 impl Drop for LoopDevice {
     fn drop(&mut self) {
-        Command::new("losetup").arg("--detach").arg(&self.0).status().unwrap();
+        programs::output(Command::new("losetup").arg("--detach").arg(&self.0)).unwrap();
     }
 }
 

@@ -15,6 +15,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::*;
 use crate::backend::vsock::{MemoryHost, MemoryVsock, VsockBackend};
+use crate::programs::NoneStarts;
 use crate::virtio::spec::feature;
 use crate::virtio::spec::vsock::*;
 use crate::virtio::testing::*;
@@ -55,6 +56,8 @@ struct Bench {
     /// Buffers that are with the device, by head.
     places: std::collections::HashMap<u32, u64>,
     next_place: u64,
+    /// That a stream has ended is to be seen at once.
+    _none_starts: NoneStarts,
 }
 
 impl Bench {
@@ -79,7 +82,8 @@ impl Bench {
     ) -> Self {
         let mut guest = Guest::mmio(Vsock::new(CID, Box::new(backend)).unwrap());
         guest.start(feature::VERSION_1 | F_STREAM | features);
-        Self { guest, host, size, places: std::collections::HashMap::new(), next_place: 0 }
+        let places = std::collections::HashMap::new();
+        Self { guest, host, size, places, next_place: 0, _none_starts: NoneStarts::new() }
     }
 
     /// Makes `count` buffers available to the device.

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::*;
 use crate::backend::disk::raw::tests::LoopDevice;
+use crate::programs;
 
 /// A filesystem with little room, while it is mounted.
 struct Small(PathBuf);
@@ -13,7 +14,7 @@ impl Small {
     /// `None`, having said so, where it cannot be mounted.
     fn new(at: &Path, size: &str) -> Option<Self> {
         let mount = ["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"];
-        let done = Command::new("mount").args(mount).arg(at).output();
+        let done = programs::output(Command::new("mount").args(mount).arg(at));
         let is_mounted = done.is_ok_and(|output| output.status.success());
         if !is_mounted {
             eprintln!("skipped: no tmpfs can be mounted");
@@ -24,7 +25,7 @@ impl Small {
 
 impl Drop for Small {
     fn drop(&mut self) {
-        Command::new("umount").arg("--lazy").arg(&self.0).status().unwrap();
+        programs::output(Command::new("umount").arg("--lazy").arg(&self.0)).unwrap();
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
+use std::process::Stdio;
 
 use super::*;
 use crate::backend::disk::Stable;
+use crate::programs;
 
 const MIB: u64 = 1 << 20;
 
@@ -116,7 +118,7 @@ fn write_to_a_disk_for_another_test() {
 fn write_and_be_killed(path: &Path, writes: usize) -> usize {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["write_to_a_disk_for_another_test", "--nocapture"]).env(WRITE, path);
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = programs::start(command.stdout(Stdio::piped())).unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut flushed = || {
         let line = lines.next()?.unwrap();

@@ -8,15 +8,16 @@ mod refusal;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use vm_memory::VolatileSlice;
 
 use crate::backend::disk::{DiskImage, OpenOptions, Qcow2Disk};
+use crate::programs;
 
 /// What qemu-img printed and how it ended.
 fn qemu_img_output(args: &[&str], dir: &Path) -> Output {
-    let output = Command::new("qemu-img").args(args).current_dir(dir).output();
+    let output = programs::output(Command::new("qemu-img").args(args).current_dir(dir));
     output.unwrap_or_else(|error| panic!("qemu-img of package qemu-utils does not run: {error}"))
 }
 

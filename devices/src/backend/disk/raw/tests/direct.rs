@@ -116,7 +116,8 @@ impl Mount {
     /// `None`, having said so, where it cannot be made or mounted.
     fn new(device: &Path, at: PathBuf) -> Option<Self> {
         fs::create_dir(&at).unwrap();
-        let run = |command: &mut Command| command.output().is_ok_and(|o| o.status.success());
+        let run =
+            |command: &mut Command| programs::output(command).is_ok_and(|o| o.status.success());
         let is_mounted = run(Command::new("mkfs.ext2").arg("-q").arg(device))
             && run(Command::new("mount").arg(device).arg(&at));
         if !is_mounted {
@@ -128,7 +129,7 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        Command::new("umount").arg(&self.0).status().unwrap();
+        programs::output(Command::new("umount").arg(&self.0)).unwrap();
     }
 }
 

@@ -120,7 +120,8 @@ fn a_device_that_grew_is_seen_to() {
     let Some(device) = LoopDevice::new(&image.path, 512) else { return };
     let disk = open(&device.0, false).unwrap();
     fs::OpenOptions::new().write(true).open(&image.path).unwrap().set_len(8192).unwrap();
-    assert!(Command::new("losetup").arg("-c").arg(&device.0).status().unwrap().success());
+    let noticed = programs::output(Command::new("losetup").arg("-c").arg(&device.0)).unwrap();
+    assert!(noticed.status.success(), "{noticed:?}");
     assert!(disk.refresh().unwrap());
     assert_eq!(disk.geometry().size, 8192);
 }
