@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use testing::{Guest, Outcome, kernel, patiently};
+use testing::{Guest, Outcome, kernel, patiently, run_with};
 
 use crate::{MINIMAL, POWERED_OFF};
 
@@ -105,15 +105,9 @@ fn a_kernel_that_waits_for_its_root_for_ever_does_not_start() {
 #[test]
 fn a_guest_that_hangs_is_found_in_the_kernel_or_in_a_program() {
     patiently(|| {
-        let mut running = guest("echo asleep; sleep 100000").arg("--timeout").arg("60s").spawn();
-        running.wait_for("asleep");
-        let outcome = running.wait();
-        assert_eq!(outcome.status, 124, "{outcome}");
+        let outcome = hangs(|| guest("echo here-it-hangs; sleep 100000"));
         assert!(is_idle(&outcome), "{outcome}");
-        let mut running =
-            guest("echo awake; while :; do :; done").arg("--timeout").arg("60s").spawn();
-        running.wait_for("awake");
-        let outcome = running.wait();
+        let outcome = hangs(|| guest("echo here-it-hangs; while :; do :; done"));
         assert!(outcome.stderr.contains("processor 0: RIP 0x"), "{outcome}");
         // Now and then it is in a system call.
         assert!(
@@ -121,6 +115,16 @@ fn a_guest_that_hangs_is_found_in_the_kernel_or_in_a_program() {
             "{outcome}"
         );
     });
+}
+
+/// The end of a guest that says that it is there, and hangs.
+fn hangs(guest: impl Fn() -> Guest) -> Outcome {
+    let run = |limit| guest().arg("--timeout").arg(limit).run();
+    let (_, outcome) =
+        run_with(&["20s", "80s", "4m"], run, |outcome| outcome.text().contains("here-it-hangs"));
+    assert_eq!(outcome.status, 124, "{outcome}");
+    assert!(outcome.text().contains("here-it-hangs"), "{outcome}");
+    outcome
 }
 
 /// Whether its one processor was found idle, with the function's name.
@@ -149,13 +153,11 @@ fn a_kernel_that_has_moved_itself_is_found_by_its_system_calls() {
         let path = folder.path().join("System.map");
         fs::write(&path, map).unwrap();
 
-        let script = "grep ' _text$' /proc/kallsyms | sed 's/^/text=/'; sleep 100000";
-        let guest = stock(&[], script).append("quiet").arg("--timeout").arg("90s");
-        let mut running = guest.arg("--vmlinux").arg(&path).spawn();
-        let text = running.wait_for_line("text=");
-        let outcome = running.wait();
-        assert_eq!(outcome.status, 124, "{outcome}");
-        println!("it lies at {text}");
+        let script =
+            "grep ' _text$' /proc/kallsyms | sed 's/^/text=/'; echo here-it-hangs; sleep 100000";
+        let guest = || stock(&[], script).append("quiet").arg("--vmlinux").arg(&path);
+        let outcome = hangs(guest);
+        println!("it lies at {}", crate::report::Report::of(&outcome).one("text"));
         assert!(is_idle(&outcome), "{outcome}");
     });
 }

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use testing::{Form, Guest, Outcome, Signal, pattern};
+use testing::{Form, Guest, Outcome, Signal, pattern, run_with};
 
-use crate::{POWERED_OFF, RESTARTED, run_with};
+use crate::{POWERED_OFF, RESTARTED};
 
 #[test]
 fn every_way_to_reset_or_power_off_ends_the_run() {

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use testing::{Guest, Outcome};
+use testing::{Guest, Outcome, run_with};
 
-use crate::{POWERED_OFF, RESTARTED, run_with};
+use crate::{POWERED_OFF, RESTARTED};
 
 fn guest(words: &[&str], arguments: &[&str]) -> Guest {
     arguments.iter().fold(Guest::tiny(words), |guest, argument| guest.arg(argument))

@@ -51,7 +51,7 @@ fn many_runs_leave_nothing_behind() {
 fn command(folder: &Path, name: &str) -> Guest {
     let guest = Guest::running(&kernel(MINIMAL), &[name]).user(USER).directory(folder);
     // One that hangs has to be as tidy.
-    let guest = guest.arg("--timeout").arg("60s");
+    let guest = guest.arg("--timeout").arg("2m");
     let folder = folder.to_str().unwrap();
     ["HOME", "TMPDIR", "XDG_RUNTIME_DIR"].iter().fold(guest, |guest, name| guest.env(name, folder))
 }

@@ -3,13 +3,12 @@
 use std::fs;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::kill;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
-use testing::{Signal, patiently};
+use testing::{PATIENCE, Signal, patiently};
 
 use super::{guest, place};
 use crate::POWERED_OFF;
@@ -37,8 +36,8 @@ fn passt_of(kiln: i32) -> Pid {
 fn end_of(orphan: Pid) -> WaitStatus {
     let (send, ended) = mpsc::channel();
     thread::spawn(move || send.send(waitpid(orphan, None)));
-    let status = ended.recv_timeout(Duration::from_secs(60));
-    status.expect("passt is there a minute after Kiln").expect("passt is a child of ours")
+    let status = ended.recv_timeout(PATIENCE);
+    status.expect("passt is there long after Kiln").expect("passt is a child of ours")
 }
 
 #[test]

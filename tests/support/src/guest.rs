@@ -25,7 +25,7 @@ pub const USER: u32 = 1000;
 /// unless it hangs.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 /// The same for a Linux kernel in the lab.
-const LINUX_PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const LINUX_PATIENCE: Duration = Duration::from_secs(300);
 
 /// The `kiln` that was just built: cargo puts a test's binary in `deps`,
 /// right beside it.

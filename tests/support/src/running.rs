@@ -12,7 +12,11 @@ use tempfile::TempDir;
 use crate::capture::Capture;
 use crate::terminal::Terminal;
 
-/// A guest under way. Dropping it kills the process.
+/// How long a guest that is given up may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// A guest under way. Dropping it kills the process, and so does the end of its
+/// patience.
 pub struct Running {
     pid: Pid,
     description: String,
@@ -83,7 +87,9 @@ impl Running {
         let stderr = child.stderr.take().map_or_else(Capture::nothing, |s| Capture::start(s, None));
         let watched = terminal.as_ref().map(Terminal::same);
         let (send, ended) = channel();
+        let (gone, is_gone) = channel::<()>();
         thread::spawn(move || {
+            let _gone = gone;
             // Fails only if somebody else has reaped the child; then the
             // channel closes, and that is noticed.
             if let Ok(status) = child.wait() {
@@ -92,6 +98,13 @@ impl Running {
                     terminal.mark_end();
                 }
                 let _ = send.send(status);
+            }
+        });
+        // A test may wait for something else than for this guest, which only it
+        // can bring about.
+        thread::spawn(move || {
+            if is_gone.recv_timeout(patience + LAST_WORDS) == Err(RecvTimeoutError::Timeout) {
+                let _ = kill(pid, Signal::SIGKILL);
             }
         });
         let deadline = Instant::now() + patience;
@@ -200,7 +213,7 @@ impl Running {
     #[track_caller]
     fn give_up(&self, why: &str) -> ! {
         // An end may explain it.
-        let status = match self.ended.recv_timeout(Duration::from_secs(2)) {
+        let status = match self.ended.recv_timeout(LAST_WORDS) {
             Ok(status) => format!("it ended with {status}"),
             Err(_) => "it still runs".to_owned(),
         };

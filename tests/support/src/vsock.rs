@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::guest::PATIENCE;
+use crate::guest::LINUX_PATIENCE;
+use crate::watch::bounded;
 
 /// The Unix sockets of a guest's socket device, in a folder of their own.
 pub struct Vsock {
@@ -31,7 +32,7 @@ impl Vsock {
     /// If it is served already.
     pub fn listen(&self, port: u32) -> UnixListener {
         let path = self.folder.path().join(format!("vm.sock_{port}"));
-        UnixListener::bind(path).expect("nobody serves the port")
+        bounded(UnixListener::bind(path).expect("nobody serves the port"))
     }
 
     /// Connects to `port` of the guest; `None` if nobody listens there.
@@ -40,8 +41,8 @@ impl Vsock {
     /// If the device is not there, or says something unexpected.
     pub fn connect(&self, port: u32) -> Option<UnixStream> {
         let mut stream = UnixStream::connect(self.path()).expect("the device is there");
-        stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
-        stream.set_write_timeout(Some(PATIENCE)).expect("not zero");
+        stream.set_read_timeout(Some(LINUX_PATIENCE)).expect("not zero");
+        stream.set_write_timeout(Some(LINUX_PATIENCE)).expect("not zero");
         stream.write_all(format!("CONNECT {port}\n").as_bytes()).expect("the device listens");
         let mut answer = String::new();
         let mut byte = [0];
