@@ -16,6 +16,9 @@ use kiln::exit::{Chain, ExitStatus, Verdict};
 use kiln::logging::{self, Prefix};
 use kiln::machine::{self, Groundwork, Phases};
 use kiln::report::RunReport;
+use nix::sys::prctl;
+use nix::sys::signal::{self, Signal};
+use nix::unistd;
 
 /// Where Linux systems keep their kernels.
 const BOOT: &str = "/boot";
@@ -102,6 +105,9 @@ fn start(
     phases: &Arc<Phases>,
     report: &mut RunReport,
 ) -> Result<Verdict, Failure> {
+    if args.die_with_parent {
+        follow_parent()?;
+    }
     report.check()?;
     logging::start(prefix.clone(), args.log_file.as_deref(), args.verbose)?;
     let config = args
@@ -115,6 +121,17 @@ fn start(
     let outcome = machine::run(groundwork, &config, LocalPorts::default(), phases)?;
     report.observe(&outcome, machine::hint(&config, &outcome.verdict));
     Ok(outcome.verdict)
+}
+
+/// Has SIGTERM come when the process that started this one ends.
+fn follow_parent() -> Result<(), Failure> {
+    let parent = unistd::getppid();
+    prctl::set_pdeathsig(Signal::SIGTERM)?;
+    // It may just have ended: then nothing comes any more.
+    if unistd::getppid() != parent {
+        signal::raise(Signal::SIGTERM)?;
+    }
+    Ok(())
 }
 
 /// Prints what clap has to say: answers to stdout, errors to stderr.

@@ -145,6 +145,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub timeout: Option<Timeout>,
 
+    /// End the run, as SIGTERM does, when the process that started Kiln ends
+    #[arg(long)]
+    pub die_with_parent: bool,
+
     /// What else the run is judged by.
     #[command(flatten)]
     pub verdict: VerdictArgs,

@@ -80,7 +80,9 @@ pub(super) fn attempt(run: &Planned, report: &Path, children: &Children) -> io::
     let began = Instant::now();
     let (output, theirs) = io::pipe()?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("run").args(&run.options).arg("--report").arg(report);
+    // This thread waits for the run: it ends before only if it is killed.
+    command.arg("run").arg("--die-with-parent");
+    command.args(&run.options).arg("--report").arg(report);
     if !run.command.is_empty() {
         command.arg("--").args(&run.command);
     }

@@ -117,6 +117,47 @@ fn a_signal_ends_all_runs_and_leaves_nothing() {
     assert_eq!(fs::read_dir(&logs).unwrap().count(), 0, "its folder is gone");
 }
 
+/// The processes that a thread of process `pid` has started.
+fn children(pid: u32) -> Vec<PathBuf> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let lists = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("children")));
+    // A thread may have ended in between.
+    let lists: String = lists.map(Result::unwrap_or_default).collect();
+    lists.split_whitespace().map(|pid| Path::new("/proc").join(pid)).collect()
+}
+
+/// Whether a process is there, and more than a name that nobody has asked for.
+fn lives(process: &Path) -> bool {
+    let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
+    // The state follows the program's name, which is in brackets.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+#[test]
+fn a_suite_that_is_killed_takes_its_runs_with_it() {
+    let (folder, matrix) = matrix(&["end:spin", "end:stihlt"]);
+    let mut suite = command(&matrix, &["--jobs", "2"]);
+    let mut suite = suite.env("TMPDIR", folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let runs = loop {
+        let runs = children(suite.id());
+        // Each has its console's reader, so that it is well under way.
+        let is_run =
+            |run: &PathBuf| fs::read_dir(run.join("task")).is_ok_and(|threads| threads.count() > 1);
+        if runs.len() == 2 && runs.iter().all(is_run) {
+            break runs;
+        }
+        assert!(Instant::now() < deadline, "the runs do not begin: {runs:?}");
+        std::thread::yield_now();
+    };
+    suite.kill().unwrap();
+    suite.wait().unwrap();
+    while runs.iter().any(|run| lives(run)) {
+        assert!(Instant::now() < deadline, "of {runs:?} one is left");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_matrix_that_is_wrong_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
