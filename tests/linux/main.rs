@@ -18,6 +18,7 @@ mod report;
 mod rng;
 mod shares;
 mod storage;
+mod suite;
 mod user_net;
 mod verdicts;
 mod vhost;

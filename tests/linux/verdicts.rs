@@ -161,3 +161,35 @@ fn a_kernel_that_has_moved_itself_is_found_by_its_system_calls() {
         assert!(is_idle(&outcome), "{outcome}");
     });
 }
+
+#[test]
+fn symbols_are_found_by_the_release_in_the_image() {
+    if !testing::in_lab() {
+        // They lie where only the system's own are.
+        return;
+    }
+    patiently(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let image = folder.path().join("image");
+        fs::copy(kernel("minimal/bzImage.gzip"), &image).unwrap();
+        let names = Command::new("nm").arg(kernel(MINIMAL)).output().unwrap();
+        let names = String::from_utf8_lossy(&names.stdout);
+        // Nobody else has these names.
+        let marked = names.lines().map(|line| match line.rsplit_once(' ') {
+            Some((start, name)) if name != "entry_SYSCALL_64" => format!("{start} our_{name}\n"),
+            _ => format!("{line}\n"),
+        });
+        let release = boot::Kernel::open(&image).unwrap().release().unwrap().unwrap();
+        fs::create_dir_all("/boot").unwrap();
+        let map = format!("/boot/System.map-{release}");
+        fs::write(map, marked.collect::<String>()).unwrap();
+
+        let init = Guest::linux(&image, "echo asleep; sleep 100000");
+        let mut running = init.arg("--timeout").arg("60s").spawn();
+        running.wait_for("asleep");
+        let outcome = running.wait();
+        assert_eq!(outcome.status, 124, "{outcome}");
+        let place = outcome.stderr.lines().find(|line| line.contains("processor 0: RIP 0x"));
+        assert!(place.unwrap().contains(" our_"), "{outcome}");
+    });
+}

@@ -23,6 +23,23 @@ fn a_command_on_a_terminal_has_one_of_the_same_size() {
 }
 
 #[test]
+fn a_command_is_told_when_its_terminal_changes_its_size() {
+    patiently(|| {
+        let terminal = Terminal::new();
+        let same = terminal.same();
+        let text = "trap 'stty size' WINCH; stty size; while :; do sleep 1; done";
+        let mut running = script(text).terminal(terminal).spawn();
+        running.wait_for("24 80\r\n");
+        same.resize(40, 132);
+        running.wait_for("40 132\r\n");
+        // Not only once.
+        same.resize(7, 300);
+        running.wait_for("7 300\r\n").write(b"\x01x");
+        assert_eq!(running.wait().status, 130);
+    });
+}
+
+#[test]
 fn keys_are_signals_in_the_guest_and_the_escape_key_ends_the_run() {
     patiently(|| {
         let text = "trap 'echo caught' INT; echo up; while :; do sleep 1; done";

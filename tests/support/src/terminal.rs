@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
+use std::process::Command;
 
 use nix::pty::{Winsize, openpty};
 use nix::sys::termios::{Termios, tcgetattr};
@@ -36,6 +37,17 @@ impl Terminal {
     /// Never, as long as a terminal has settings.
     pub fn settings(&self) -> Termios {
         tcgetattr(&self.slave).expect("a terminal has settings")
+    }
+
+    /// Gives it another size, as a window that is dragged does; `stty` is safe
+    /// code's way.
+    ///
+    /// # Panics
+    /// If the host has no such program.
+    pub fn resize(&self, lines: u16, columns: u16) {
+        let words = ["rows", &lines.to_string(), "cols", &columns.to_string()];
+        let status = Command::new("stty").args(words).stdin(self.slave()).status();
+        assert!(status.expect("stty can be run").success());
     }
 
     /// One more descriptor of the same terminal, to keep or to give away.
