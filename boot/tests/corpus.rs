@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use boot::initramfs::play_lists;
-use boot::loader::{Unusable, parse_bytes, release_of_bytes};
+use boot::loader::{Unusable, options_of_bytes, parse_bytes, release_of_bytes};
 use boot::{Cmdline, Kernel, KernelKind, load};
 use vm_memory::GuestAddress;
 use vmm_core::mem::{allocate, plan};
@@ -54,8 +54,10 @@ fn check(path: &Path, result: Result<KernelKind, Unusable>) {
 fn kernel_open_says_of_each_input_what_its_name_says() {
     for (path, data) in corpus("kernel_open") {
         check(&path, parse_bytes(&data));
-        // Whatever the file is, the search for a release ends.
+        // Whatever the file is, the search for a release and options ends.
         release_of_bytes(&data);
+        let has_options = path.to_str().unwrap().ends_with("-options");
+        assert!(is_found(&path) || options_of_bytes(&data).is_some() == has_options);
     }
 }
 

@@ -4,13 +4,14 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use boot::initramfs::{Driver, Initramfs, ModuleTree};
+use boot::initramfs::{Driver, Initramfs, ModuleTree, ModulesError};
 use boot::loader::loaded_size;
 use boot::{Initrd, Kernel};
 use devices::backend::vsock::LocalPorts;
 
 use super::RunError;
 use super::error::host;
+use super::options;
 use super::platform::Platform;
 use crate::agent::guest::MODULES;
 use crate::agent::host::{Session, job};
@@ -79,8 +80,8 @@ fn initramfs(
     Ok(initramfs.finish())
 }
 
-/// What `kernel` needs as modules; nothing if it has none, which then shows in
-/// the guest.
+/// What `kernel` needs as modules; nothing if it has none. What it lacks then
+/// is known if it says how it was built, else it shows in the guest.
 fn modules(
     command: &CommandConfig,
     kernel: &Kernel,
@@ -88,18 +89,45 @@ fn modules(
 ) -> Result<Vec<(String, Vec<u8>)>, RunError> {
     let release = kernel.release().map_err(host("read the kernel"))?;
     log::info!("the kernel's release: {}", release.as_deref().unwrap_or("unknown"));
-    let tree = match (&command.modules, &release) {
-        (Some(folder), release) => Some(ModuleTree::open(folder, release.as_deref())?),
-        (None, Some(release)) => ModuleTree::of_system(release)?,
-        (None, None) => None,
-    };
-    let Some(tree) = tree else { return Ok(Vec::new()) };
+    let drivers = drivers(transport);
+    match tree(command, release.as_deref())? {
+        Some(tree) => Ok(tree.load(&drivers)?),
+        None => options::check(kernel, release.as_deref(), &drivers).map(|()| Vec::new()),
+    }
+}
+
+/// What a guest needs that reaches its devices so.
+fn drivers(transport: Transport) -> Vec<Driver> {
     let bus = match transport {
         Transport::Pci => Driver { module: "virtio_pci", option: "VIRTIO_PCI" },
         Transport::Mmio => Driver { module: "virtio_mmio", option: "VIRTIO_MMIO" },
     };
-    let drivers = [&[bus][..], &DRIVERS].concat();
-    Ok(tree.load(&drivers)?)
+    [&[bus][..], &DRIVERS].concat()
+}
+
+/// The modules of the kernel of this release, if there are any.
+fn tree(
+    command: &CommandConfig,
+    release: Option<&str>,
+) -> Result<Option<ModuleTree>, ModulesError> {
+    match (&command.modules, release) {
+        (Some(folder), release) => ModuleTree::open(folder, release).map(Some),
+        (None, Some(release)) => ModuleTree::of_system(release),
+        (None, None) => Ok(None),
+    }
+}
+
+/// What the kernel was built without that a command needs, as a clause, if it
+/// says so. It is unpacked for that, if need be.
+pub(super) fn lack(config: &VmConfig) -> Option<String> {
+    let command = config.command.as_ref()?;
+    let kernel = Kernel::open(&config.kernel).ok()?;
+    let release = kernel.release().ok()?;
+    if tree(command, release.as_deref()).ok()?.is_some() {
+        return None;
+    }
+    let options = kernel.options().ok()??;
+    options::lack(&options, release.as_deref(), &drivers(config.transport))
 }
 
 /// This program, and how many of its bytes it takes to run it.

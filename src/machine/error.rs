@@ -60,6 +60,14 @@ pub enum RunError {
     /// The host's kernel cannot move packets.
     #[error("--net: vhost=on: {0}")]
     Vhost(#[source] VhostError),
+    /// The kernel lacks what a command needs.
+    #[error("--kernel: kernel {} cannot run a command: {why}", path.display())]
+    Options {
+        /// The kernel.
+        path: PathBuf,
+        /// What it lacks, as a clause.
+        why: String,
+    },
     /// The kernel's modules cannot be had.
     #[error("--modules: {0}")]
     Modules(#[from] ModulesError),

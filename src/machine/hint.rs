@@ -1,9 +1,15 @@
 use crate::config::{Transport, VmConfig};
 use crate::exit::Verdict;
 
-/// What may help after `verdict`, as a sentence, for the two mistakes that
+/// What may help after `verdict`, as a sentence, for the mistakes that
 /// everybody makes once.
 pub fn hint(config: &VmConfig, verdict: &Verdict) -> Option<String> {
+    if config.command.is_some()
+        && matches!(verdict, Verdict::CommandLost { .. } | Verdict::Panicked { .. })
+        && let Some(lack) = super::command::lack(config)
+    {
+        return Some(format!("the kernel is not one for commands: {lack}"));
+    }
     let Verdict::Panicked { line: Some(line) } = verdict else { return None };
     if line.contains("Unable to mount root fs") {
         Some(no_root(config))

@@ -12,6 +12,7 @@ mod inputs;
 mod lifecycle;
 mod nets;
 mod observer;
+mod options;
 mod outcome;
 mod passt;
 mod patterns;

@@ -7,6 +7,7 @@ mod console;
 mod devices;
 mod disks;
 mod endings;
+mod options;
 mod pci;
 mod smp;
 mod streams;

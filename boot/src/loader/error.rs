@@ -105,6 +105,15 @@ impl From<Unusable> for ParseError {
     }
 }
 
+impl From<ParseError> for io::Error {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::Read(error) => error,
+            ParseError::Unusable(why) => Self::new(io::ErrorKind::InvalidData, why.to_string()),
+        }
+    }
+}
+
 impl KernelError {
     pub(super) fn open(path: &Path, source: io::Error) -> Self {
         Self::Open { path: path.to_owned(), source }

@@ -16,6 +16,7 @@
 //! the file's size. Guest memory is checked in `place`, before a byte is copied.
 
 mod bzimage;
+mod contents;
 mod elf;
 mod error;
 mod facts;
@@ -25,6 +26,7 @@ mod kernel;
 mod load;
 mod multiboot;
 mod notes;
+mod options;
 mod place;
 mod program;
 mod pvh;
@@ -39,4 +41,5 @@ pub use image::parse_bytes;
 pub(crate) use kernel::irregular;
 pub use kernel::{Kernel, KernelKind};
 pub use load::load;
+pub use options::{KernelOptions, Setting, options_of_bytes};
 pub use program::loaded_size;

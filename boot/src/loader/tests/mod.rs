@@ -6,6 +6,7 @@ mod facts;
 mod foreign;
 mod load;
 mod multiboot;
+mod options;
 mod properties;
 
 use std::io::Write;

@@ -3,6 +3,7 @@ use vm_memory::GuestAddress;
 use vmm_core::mem::{allocate, plan};
 
 use super::*;
+use crate::loader::options_of_bytes;
 
 /// A valid image of each format.
 fn seeds() -> Vec<Vec<u8>> {
@@ -35,6 +36,19 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
         check(&bytes);
+    }
+
+    #[test]
+    fn whatever_is_packed_is_unpacked_or_refused(
+        magic in 0..5_usize,
+        bytes in proptest::collection::vec(any::<u8>(), 0..3000),
+    ) {
+        const MAGICS: [&[u8]; 5] =
+            [b"\x1f\x8b\x08", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x02\x21\x4c\x18", b""];
+        let mut file = bzimage(&[MAGICS[magic], &bytes].concat());
+        let length = (MAGICS[magic].len() + bytes.len()) as u32;
+        put(&mut file, 0x24c, &length.to_le_bytes());
+        let _ = options_of_bytes(&file);
     }
 
     #[test]

@@ -1,0 +1,61 @@
+use boot::initramfs::Driver;
+use boot::loader::{KernelOptions, Setting};
+use boot::{Kernel, KernelKind};
+
+use super::RunError;
+use super::error::host;
+
+/// What a kernel must have in itself for a command: no module gives it.
+const BUILT_IN: [&str; 6] =
+    ["BLK_DEV_INITRD", "DEVTMPFS", "PROC_FS", "SYSFS", "TMPFS", "UNIX98_PTYS"];
+
+/// Refuses a kernel that says of itself that it was built without what a
+/// command needs. No modules of it were found, for `drivers` either.
+///
+/// A bzImage is not asked: it would have to be unpacked, which takes up to a
+/// second, for each run that goes well. It is asked when one did not
+/// ([`lack`]).
+pub(super) fn check(
+    kernel: &Kernel,
+    release: Option<&str>,
+    drivers: &[Driver],
+) -> Result<(), RunError> {
+    if kernel.kind() == KernelKind::BzImage {
+        return Ok(());
+    }
+    let Some(options) = kernel.options().map_err(host("read the kernel"))? else { return Ok(()) };
+    match lack(&options, release, drivers) {
+        None => Ok(()),
+        Some(why) => Err(RunError::Options { path: kernel.path().to_owned(), why }),
+    }
+}
+
+/// What is not built in, as a clause; `None` if nothing is missing.
+pub(super) fn lack(
+    options: &KernelOptions,
+    release: Option<&str>,
+    drivers: &[Driver],
+) -> Option<String> {
+    let needed = BUILT_IN.into_iter().chain(drivers.iter().map(|driver| driver.option));
+    let (mut absent, mut modules) = (Vec::new(), Vec::new());
+    for name in needed {
+        match options.setting(name) {
+            Setting::BuiltIn => {}
+            Setting::Module => modules.push(format!("CONFIG_{name}")),
+            Setting::Absent => absent.push(format!("CONFIG_{name}")),
+        }
+    }
+    let mut clauses = Vec::new();
+    if !absent.is_empty() {
+        clauses.push(format!("it was built without {}", absent.join(", ")));
+    }
+    if !modules.is_empty() {
+        let release = release.unwrap_or("RELEASE");
+        clauses.push(format!(
+            "it has {} as modules, and there are none in /lib/modules/{release} (--modules DIR \
+             names another place)",
+            modules.join(", ")
+        ));
+    }
+    (!clauses.is_empty()).then(|| clauses.join("; "))
+}
