@@ -1,7 +1,6 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use boot::Kernel;
 use devices::pvpanic::PanicNote;
 use vmm_core::vcpu::VcpuThread;
 
@@ -131,9 +130,7 @@ impl Observer {
     }
 
     fn names(&self) -> Names {
-        // A kernel without a release has its symbols beside it, or none.
-        let release = Kernel::open(&self.kernel).ok().and_then(|kernel| kernel.release().ok()?);
-        Names::find(self.vmlinux.as_deref(), &self.kernel, release.as_deref())
+        Names::find(self.vmlinux.as_deref(), &self.kernel)
     }
 
     /// All that was seen, once the consoles show nothing more. If there are

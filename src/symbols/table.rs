@@ -2,7 +2,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use super::{elf, map};
+use super::{elf, kallsyms, map};
 
 /// Where Linux's 64-bit system calls go.
 const SYSCALL_ENTRY: &str = "entry_SYSCALL_64";
@@ -79,6 +79,12 @@ impl Symbols {
             Some(entries) if !entries.is_empty() => Ok(Self::of(entries)),
             _ => Err(SymbolError::None { path: path.to_owned() }),
         }
+    }
+
+    /// Those that the kernel itself holds, whose bytes these are; `None` if
+    /// there are none.
+    pub fn of_kernel(contents: &[u8]) -> Option<Self> {
+        kallsyms::read(contents).map(Self::of)
     }
 
     /// Finds out whether `path` can have any, without reading all of it.

@@ -19,6 +19,7 @@ mod rng;
 mod shares;
 mod storage;
 mod suite;
+mod symbols;
 mod user_net;
 mod verdicts;
 mod vhost;

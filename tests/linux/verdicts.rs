@@ -128,7 +128,7 @@ fn hangs(guest: impl Fn() -> Guest) -> Outcome {
 }
 
 /// Whether its one processor was found idle, with the function's name.
-fn is_idle(outcome: &Outcome) -> bool {
+pub(crate) fn is_idle(outcome: &Outcome) -> bool {
     let place = outcome.stderr.lines().find(|line| line.contains("processor 0: RIP 0x"));
     place.is_some_and(|place| {
         ["safe_halt", "idle", "mwait"].iter().any(|name| place.contains(name))

@@ -1,11 +1,16 @@
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use boot::{Kernel, KernelKind};
 use vmm_core::vcpu::Snapshot;
 
 use crate::symbols::{Base, Symbols, candidates};
 
 /// Programs run at this privilege level (Intel SDM 3A §5.5).
 const USER: u16 = 3;
+
+/// How long it may take to unpack a kernel. A large one takes a second.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The names of a kernel's code, if there are any.
 #[derive(Default)]
@@ -18,24 +23,36 @@ struct Found {
     is_image: bool,
 }
 
+impl Found {
+    /// The names that the kernel holds itself.
+    fn inside(kernel: &Kernel) -> Option<Self> {
+        let contents = kernel.contents(Instant::now() + PATIENCE);
+        let contents = contents.inspect_err(|error| log::debug!("no symbols: {error}")).ok()?;
+        let symbols = Symbols::of_kernel(&contents)?;
+        // What unpacks itself may also put itself somewhere else.
+        let is_image = kernel.kind() != KernelKind::BzImage;
+        Some(Self { path: kernel.path().to_owned(), symbols, is_image })
+    }
+}
+
 impl Names {
-    /// Those in `vmlinux` if it is given, else the first that are found for
-    /// `kernel`, of `release` if that is known.
-    pub(in crate::machine) fn find(
-        vmlinux: Option<&Path>,
-        kernel: &Path,
-        release: Option<&str>,
-    ) -> Self {
+    /// Those in `vmlinux` if it is given, else the first that are found for the
+    /// kernel image `image`, at last in itself.
+    pub(in crate::machine) fn find(vmlinux: Option<&Path>, image: &Path) -> Self {
+        let kernel = Kernel::open(image).ok();
+        // A kernel without a release has its symbols beside it, or none.
+        let release = kernel.as_ref().and_then(|kernel| kernel.release().ok()?);
         let candidates = match vmlinux {
             Some(path) => vec![path.to_owned()],
-            None => candidates(kernel, release),
+            None => candidates(image, release.as_deref()),
         };
         let found = candidates.into_iter().find_map(|path| {
             let symbols = Symbols::read(&path).ok()?;
-            let is_image = path == kernel;
+            let is_image = path == image;
             Some(Found { path, symbols, is_image })
         });
-        Self(found)
+        let own = || kernel.filter(|_| vmlinux.is_none()).and_then(|kernel| Found::inside(&kernel));
+        Self(found.or_else(own))
     }
 
     #[cfg(test)]
@@ -71,7 +88,7 @@ impl Names {
     pub(in crate::machine) fn lack(&self, lstar: Option<u64>) -> Option<String> {
         let Some(found) = &self.0 else {
             return Some(
-                "no symbols were found beside the kernel: --vmlinux FILE gives functions names"
+                "no symbols were found in the kernel or beside it: --vmlinux FILE gives functions names"
                     .into(),
             );
         };
