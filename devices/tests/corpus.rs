@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use devices::backend::console::play_lines;
 use devices::backend::disk::play_qcow2;
 use devices::backend::net::play_passt;
 use devices::backend::vsock::play_greeting;
 use devices::legacy::testing::play_ports;
 use devices::pci::testing::play_pci;
+use devices::pvpanic::play_panics;
 use devices::virtio::testing::{
     play_balloon, play_blk, play_console, play_files, play_function, play_mmio, play_net,
     play_net_control, play_rng, play_vsock,
@@ -57,6 +59,16 @@ fn balloon() {
 #[test]
 fn console() {
     replay("virtio_console", play_console);
+}
+
+#[test]
+fn lines_of_consoles() {
+    replay("console_lines", play_lines);
+}
+
+#[test]
+fn panic_device() {
+    replay("pvpanic", play_panics);
 }
 
 #[test]

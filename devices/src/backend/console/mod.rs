@@ -5,6 +5,8 @@ mod escape;
 mod facts;
 mod input;
 mod output;
+#[cfg(any(test, feature = "testing"))]
+mod play;
 mod port;
 #[cfg(any(test, feature = "testing"))]
 mod reader;
@@ -19,6 +21,8 @@ pub use escape::Escape;
 pub use facts::ConsoleFacts;
 pub use input::ConsoleInput;
 pub use output::Output;
+#[cfg(any(test, feature = "testing"))]
+pub use play::play_lines;
 pub use port::InputPort;
 #[cfg(any(test, feature = "testing"))]
 pub use reader::TestReader;
