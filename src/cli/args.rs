@@ -93,9 +93,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "on|off", default_value_t = Rng::default())]
     pub rng: Rng,
 
-    /// Have memory that the guest does not need go back to the host; with size=SIZE,
-    /// also have the guest do without that much
-    #[arg(long, value_name = "[size=SIZE][,deflate-on-oom=on|off][,free-page-reporting=on|off]",
+    /// Have memory that the guest does not need go back to the host (docs/cli.md has
+    /// the options, as size=SIZE, which the guest is to do without)
+    #[arg(long, value_name = "OPTION[,OPTION]...",
         num_args = 0..=1, default_missing_value = "", value_parser = os(BalloonConfig::parse))]
     pub balloon: Option<BalloonConfig>,
 

@@ -1,3 +1,5 @@
+mod docs;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;

@@ -3,6 +3,7 @@
 mod endings;
 mod files;
 mod leftovers;
+mod runners;
 mod streams;
 mod terminal;
 

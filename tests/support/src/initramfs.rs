@@ -51,6 +51,14 @@ pub fn tools() -> PathBuf {
     from_runner("KILN_TOOLS")
 }
 
+/// The folder of a crate whose tests are built, and say where they run.
+///
+/// # Panics
+/// If the runner has not named it.
+pub fn test_crate() -> PathBuf {
+    from_runner("KILN_CRATE")
+}
+
 fn from_runner(variable: &str) -> PathBuf {
     let value = env::var_os(variable);
     value.unwrap_or_else(|| panic!("{variable} is not set: run this by `cargo test`")).into()

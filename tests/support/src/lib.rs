@@ -20,7 +20,7 @@ mod watch;
 
 pub use guest::{Guest, PATIENCE, TRANSPORTS, USER, kiln};
 pub use image::{Form, tiny};
-pub use initramfs::{busybox, kernel, tools};
+pub use initramfs::{busybox, kernel, test_crate, tools};
 pub use lab::{in_lab, patiently};
 pub use limit::run_with;
 pub use nix::sys::signal::Signal;
