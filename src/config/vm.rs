@@ -128,6 +128,11 @@ pub enum ConfigError {
 }
 
 impl VmConfig {
+    /// Whether there may be a moment at which to say where the guest hangs.
+    pub fn may_be_asked_where_it_is(&self) -> bool {
+        self.timeout.or(self.verdict.boot_timeout).or(self.verdict.quiet_after).is_some()
+    }
+
     /// All shares: those that a command needs come first.
     pub fn all_shares(&self) -> Vec<ShareConfig> {
         let of_command = self.command.iter().flat_map(CommandConfig::shares);

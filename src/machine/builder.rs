@@ -66,6 +66,7 @@ pub(super) fn build(
         mmio: Arc::clone(&platform.mmio),
         requests: platform.requests.clone(),
         control: Arc::new(Control::new()),
+        with_stats: config.may_be_asked_where_it_is(),
     };
     let vcpus = vcpus
         .into_iter()

@@ -38,6 +38,12 @@ impl Observer {
     /// words and its restart.
     pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
+    /// How long it may take to unpack the kernel for its symbols. A large one
+    /// takes a second.
+    const AT_THE_END: Duration = Duration::from_secs(20);
+    /// The same while the run goes on, and other things wait.
+    const UNDER_WAY: Duration = Duration::from_millis(500);
+
     /// Begins to read the consoles' lines along, if there is a use for it.
     pub(super) fn new(
         config: &VmConfig,
@@ -103,7 +109,8 @@ impl Observer {
         if self.silence.look(consoles.outputs(), Instant::now()) {
             let snapshots = whereabouts::snapshots(vcpus);
             let exits = self.exits.lately(vcpus);
-            let note = whereabouts::note(&snapshots, &self.names(), &exits, &self.cmdline);
+            let names = self.names(Self::UNDER_WAY);
+            let note = whereabouts::note(&snapshots, &names, &exits, &self.cmdline);
             logging::say(&self.prefix, format_args!("the console is silent: {note}"));
         }
     }
@@ -126,11 +133,13 @@ impl Observer {
     /// Lines that say where the guest is.
     pub(super) fn whereabouts(&self, vcpus: &[VcpuThread]) -> Vec<String> {
         let snapshots = whereabouts::snapshots(vcpus);
-        whereabouts::report(&snapshots, &self.names(), &self.exits.lately(vcpus))
+        // Before the names: to find those may take its time.
+        let exits = self.exits.lately(vcpus);
+        whereabouts::report(&snapshots, &self.names(Self::AT_THE_END), &exits)
     }
 
-    fn names(&self) -> Names {
-        Names::find(self.vmlinux.as_deref(), &self.kernel)
+    fn names(&self, patience: Duration) -> Names {
+        Names::find(self.vmlinux.as_deref(), &self.kernel, patience)
     }
 
     /// All that was seen, once the consoles show nothing more. If there are

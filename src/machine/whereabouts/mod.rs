@@ -8,6 +8,7 @@ mod tests;
 mod text;
 
 pub(super) use exits::ExitHistory;
+use exits::Exits;
 pub(super) use names::Names;
 pub(super) use text::{console_lines, note, report};
 

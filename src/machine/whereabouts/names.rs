@@ -9,9 +9,6 @@ use crate::symbols::{Base, Symbols, candidates};
 /// Programs run at this privilege level (Intel SDM 3A §5.5).
 const USER: u16 = 3;
 
-/// How long it may take to unpack a kernel. A large one takes a second.
-const PATIENCE: Duration = Duration::from_secs(4);
-
 /// The names of a kernel's code, if there are any.
 #[derive(Default)]
 pub(in crate::machine) struct Names(Option<Found>);
@@ -25,8 +22,8 @@ struct Found {
 
 impl Found {
     /// The names that the kernel holds itself.
-    fn inside(kernel: &Kernel) -> Option<Self> {
-        let contents = kernel.contents(Instant::now() + PATIENCE);
+    fn inside(kernel: &Kernel, patience: Duration) -> Option<Self> {
+        let contents = kernel.contents(Instant::now() + patience);
         let contents = contents.inspect_err(|error| log::debug!("no symbols: {error}")).ok()?;
         let symbols = Symbols::of_kernel(&contents)?;
         // What unpacks itself may also put itself somewhere else.
@@ -37,8 +34,13 @@ impl Found {
 
 impl Names {
     /// Those in `vmlinux` if it is given, else the first that are found for the
-    /// kernel image `image`, at last in itself.
-    pub(in crate::machine) fn find(vmlinux: Option<&Path>, image: &Path) -> Self {
+    /// kernel image `image`, at last in itself if it is unpacked within
+    /// `patience`.
+    pub(in crate::machine) fn find(
+        vmlinux: Option<&Path>,
+        image: &Path,
+        patience: Duration,
+    ) -> Self {
         let kernel = Kernel::open(image).ok();
         // A kernel without a release has its symbols beside it, or none.
         let release = kernel.as_ref().and_then(|kernel| kernel.release().ok()?);
@@ -51,7 +53,7 @@ impl Names {
             let is_image = path == image;
             Some(Found { path, symbols, is_image })
         });
-        let own = || kernel.filter(|_| vmlinux.is_none()).and_then(|kernel| Found::inside(&kernel));
+        let own = || Found::inside(&kernel.filter(|_| vmlinux.is_none())?, patience);
         Self(found.or_else(own))
     }
 

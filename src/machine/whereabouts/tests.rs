@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use kvm_bindings::{kvm_regs, kvm_segment, kvm_sregs};
-use vmm_core::vcpu::{ExitCounts, Snapshot};
+use vmm_core::kvm::KvmCounts;
+use vmm_core::vcpu::Snapshot;
 
 use super::*;
 use crate::symbols::Symbols;
@@ -63,18 +64,20 @@ fn a_program_is_not_taken_for_the_kernel() {
 fn a_report_has_registers_and_exits_of_each_processor() {
     let names = Names::of(symbols(), false);
     let snapshots = [Some(at(0xffff_ffff_8100_0000, ENTRY)), None];
-    let exits = (Duration::from_millis(1040), vec![ExitCounts::default(); 2]);
+    let counted = Exits { kvm: Some(KvmCounts::default()), ..Exits::default() };
+    let exits = (Duration::from_millis(1040), vec![counted, Exits::default()]);
     let text = report(&snapshots, &names, &exits).join("\n");
     assert!(text.starts_with("processor 0: RIP 0xffffffff81000000 idle+0x0\n"), "{text}");
     assert!(text.contains("RAX 0000000000000abc  RBX"), "{text}");
     assert!(text.contains("exits in the last 1.0 s: none"), "{text}");
+    assert_eq!(text.matches("  counted by KVM: none").count(), 1, "{text}");
     assert!(text.contains("processor 1 is held up outside of the guest"), "{text}");
 }
 
 #[test]
 fn a_note_is_one_line_that_tells_of_the_console() {
     let snapshots = vec![Some(at(0x1000, 0)); 6];
-    let exits = (Duration::from_secs(1), vec![ExitCounts::default(); 6]);
+    let exits = (Duration::from_secs(1), vec![Exits::default(); 6]);
     let with = |cmdline: &str| note(&snapshots, &Names::default(), &exits, cmdline);
     let text = with("console=tty0 quiet console=ttyS0");
     assert!(!text.contains('\n') && text.contains("processor 3 at RIP 0x1000, 2 more;"), "{text}");

@@ -3,7 +3,7 @@ use std::time::Duration;
 use devices::backend::console::plain;
 use vmm_core::vcpu::{ExitCounts, Snapshot};
 
-use super::Names;
+use super::{Exits, Names};
 
 /// Processors whose registers are shown in full.
 const SHOWN: usize = 64;
@@ -18,7 +18,7 @@ const WIDTH: usize = 400;
 pub(in crate::machine) fn report(
     snapshots: &[Option<Snapshot>],
     names: &Names,
-    (time, exits): &(Duration, Vec<ExitCounts>),
+    (time, exits): &(Duration, Vec<Exits>),
 ) -> Vec<String> {
     let mut lines = Vec::new();
     for (cpu, snapshot) in snapshots.iter().enumerate().take(SHOWN) {
@@ -29,9 +29,12 @@ pub(in crate::machine) fn report(
             }
             None => lines.push(format!("processor {cpu} is held up outside of the guest")),
         }
-        if let Some(counts) = exits.get(cpu) {
+        if let Some(exits) = exits.get(cpu) {
             let time = seconds(*time);
-            lines.push(format!("  exits in the last {time}: {}", reasons(counts)));
+            lines.push(format!("  exits in the last {time}: {}", reasons(&exits.own)));
+            if let Some(kvm) = &exits.kvm {
+                lines.push(format!("  counted by KVM: {}", listed(kvm.by_name())));
+            }
         }
     }
     if let Some(more) = snapshots.len().checked_sub(SHOWN).filter(|more| *more > 0) {
@@ -46,7 +49,7 @@ pub(in crate::machine) fn report(
 pub(in crate::machine) fn note(
     snapshots: &[Option<Snapshot>],
     names: &Names,
-    (time, exits): &(Duration, Vec<ExitCounts>),
+    (time, exits): &(Duration, Vec<Exits>),
     cmdline: &str,
 ) -> String {
     let mut places: Vec<_> = snapshots
@@ -61,7 +64,7 @@ pub(in crate::machine) fn note(
     if let Some(more) = snapshots.len().checked_sub(NOTED).filter(|more| *more > 0) {
         places.push(format!("{more} more"));
     }
-    let all = exits.iter().fold(ExitCounts::default(), |sum, counts| sum.and(counts));
+    let all = exits.iter().fold(ExitCounts::default(), |sum, exits| sum.and(&exits.own));
     let consoles: Vec<_> =
         cmdline.split_whitespace().filter(|word| word.starts_with("console=")).collect();
     let console = match consoles[..] {
@@ -108,8 +111,13 @@ fn registers(snapshot: &Snapshot) -> impl Iterator<Item = String> {
 }
 
 fn reasons(counts: &ExitCounts) -> String {
-    let some = counts.by_kind().filter(|(_, count)| *count > 0);
-    let words: Vec<_> = some.map(|(kind, count)| format!("{count} {}", kind.name())).collect();
+    listed(counts.by_kind().map(|(kind, count)| (kind.name(), count)))
+}
+
+/// Those that are not zero.
+fn listed(counts: impl Iterator<Item = (&'static str, u64)>) -> String {
+    let some = counts.filter(|(_, count)| *count > 0);
+    let words: Vec<_> = some.map(|(name, count)| format!("{count} {name}")).collect();
     if words.is_empty() { "none".into() } else { words.join(", ") }
 }
 

@@ -9,6 +9,7 @@ mod kick;
 mod level;
 mod probe;
 mod routes;
+mod stats;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use kick::ImmediateExit;
 pub use level::LevelLine;
 pub use probe::{Capability, HostKind};
 pub use routes::MsiRoutes;
+pub use stats::{KvmCounts, VcpuStats};
 pub use system::{System, SystemError};
 pub use vcpu::{Vcpu, VcpuError};
 pub use vm::{Vm, VmError};

@@ -10,7 +10,7 @@ use kvm_bindings::{
 };
 use kvm_ioctls::{VcpuExit, VcpuFd};
 
-use super::{Exit, Failure, ImmediateExit};
+use super::{Exit, Failure, ImmediateExit, VcpuStats};
 
 /// Why a vCPU cannot be set up or read.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,14 @@ impl Vcpu {
             what: "be made interruptible",
             source,
         })
+    }
+
+    /// KVM's own statistics of it, a descriptor of their own.
+    ///
+    /// # Errors
+    /// If this KVM has none (before Linux 5.14), or the host no descriptor left.
+    pub fn stats(&self) -> io::Result<VcpuStats> {
+        VcpuStats::open(&self.fd)
     }
 
     /// Enters the guest until it needs something.

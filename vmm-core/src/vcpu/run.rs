@@ -20,6 +20,9 @@ pub struct RunContext {
     pub requests: RequestSender,
     /// Says whether to run.
     pub control: Arc<Control>,
+    /// Whether KVM's own statistics will be asked for: it takes a descriptor
+    /// and some microseconds for each vCPU.
+    pub with_stats: bool,
 }
 
 /// What other threads tell one vCPU.

@@ -32,6 +32,7 @@ fn machine(code: &[u8]) -> (Vm, Vcpu, RunContext) {
         mmio: Arc::new(Bus::new()),
         requests: RequestSender::new().unwrap(),
         control: Arc::new(Control::new()),
+        with_stats: true,
     };
     (vm, vcpu, context)
 }
@@ -206,4 +207,26 @@ fn exits_are_counted_by_reason() {
     assert_eq!((of(ExitKind::PortOut), of(ExitKind::PortIn), of(ExitKind::Other)), (2, 1, 1));
     assert_eq!((of(ExitKind::MmioRead), of(ExitKind::MmioWrite)), (0, 0));
     thread.stop().unwrap();
+}
+
+#[test]
+fn kvm_counts_exits_too_if_it_is_asked() {
+    // out 0x80, al; out 0x80, al; ud2
+    let code = [0xe6, 0x80, 0xe6, 0x80, 0x0f, 0x0b];
+    for with_stats in [true, false] {
+        let (_vm, vcpu, context) = machine(&code);
+        let has_stats = vcpu.stats().is_ok();
+        let context = RunContext { with_stats, ..context };
+        let thread = VcpuThread::spawn(vcpu, context.clone()).unwrap();
+        let before = thread.kvm_counts();
+        assert_eq!(before.is_some(), with_stats && has_stats);
+        context.control.set(Desired::Running);
+        await_request(&context.requests);
+        if let Some(before) = before {
+            let counts = thread.kvm_counts().unwrap().since(&before);
+            let exits = counts.by_name().find(|(name, _)| *name == "exits").unwrap().1;
+            assert!(exits >= 2, "{counts:?}");
+        }
+        thread.stop().unwrap();
+    }
 }

@@ -8,7 +8,7 @@ use super::run::{Signals, run};
 use super::snapshot::Exposure;
 use super::{Desired, RunContext, Snapshot};
 use crate::event::{MachineRequest, Worker, WorkerPanic, WorkerSpec};
-use crate::kvm::{Vcpu, VcpuError};
+use crate::kvm::{KvmCounts, Vcpu, VcpuError, VcpuStats};
 use crate::sys::ThreadClock;
 
 /// Enough for the exit handlers; what is not touched costs nothing.
@@ -37,6 +37,7 @@ pub enum SpawnError {
 pub struct VcpuThread {
     worker: Worker<()>,
     signals: Arc<Signals>,
+    stats: Option<VcpuStats>,
 }
 
 impl VcpuThread {
@@ -46,6 +47,7 @@ impl VcpuThread {
     /// A [`SpawnError`] if the host is out of threads or mappings.
     pub fn spawn(mut vcpu: Vcpu, context: RunContext) -> Result<Self, SpawnError> {
         let id = vcpu.id();
+        let stats = context.with_stats.then(|| vcpu.stats().ok()).flatten();
         let signals = Arc::new(Signals {
             immediate_exit: vcpu.immediate_exit()?,
             clock: OnceLock::new(),
@@ -74,7 +76,7 @@ impl VcpuThread {
         })
         .map_err(|source| SpawnError::Thread { id, source })?;
         worker.start();
-        Ok(Self { worker, signals })
+        Ok(Self { worker, signals, stats })
     }
 
     /// Makes the vCPU leave the guest and look at [`super::Control`].
@@ -106,6 +108,12 @@ impl VcpuThread {
     /// How often it has left the guest for Kiln.
     pub fn exits(&self) -> ExitCounts {
         self.signals.exits.read()
+    }
+
+    /// What KVM itself has counted, if [`RunContext::with_stats`] asked for it
+    /// and it does.
+    pub fn kvm_counts(&self) -> Option<KvmCounts> {
+        self.stats.as_ref().map(VcpuStats::read)
     }
 
     /// Asks where the vCPU is; [`VcpuThread::snapshot`] gives the answer. It
