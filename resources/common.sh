@@ -69,6 +69,9 @@ is_installed() {
     [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
 }
 
+# Mirrors are a network away.
+retries=(-o Acquire::Retries=5)
+
 candidate() {
     { apt-cache show --no-all-versions "$1" 2>/dev/null || true; } | sed -n 's/^Version: //p'
 }
@@ -79,7 +82,7 @@ newest() {
     local version
     version=$(candidate "$1")
     if [[ -z $version ]]; then
-        quietly as_root apt-get -q update
+        quietly as_root apt-get -q "${retries[@]}" update
         version=$(candidate "$1")
     fi
     [[ -n $version ]] || die "apt knows no package $1: its sources need Debian's main and security archives"
@@ -98,8 +101,12 @@ packages() {
     for name in "${missing[@]}"; do
         newest "$name" >/dev/null
     done
-    quietly as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get -q -y -o DPkg::Lock::Timeout=600 --no-install-recommends install "${missing[@]}"
+    local install=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600
+        "${retries[@]}" --no-install-recommends install "${missing[@]}")
+    quietly as_root "${install[@]}" && return
+    # What apt has heard of may have gone from the mirrors since.
+    quietly as_root apt-get -q "${retries[@]}" update
+    quietly as_root "${install[@]}"
 }
 
 # remembered NAME COMMAND...: prints what COMMAND printed when last asked under that NAME, and asks
@@ -120,7 +127,7 @@ unpack_package() {
     local name=$1 into=$2
     (
         cd "$into"
-        quietly apt-get -q -o APT::Sandbox::User=root download "$name"
+        quietly apt-get -q -o APT::Sandbox::User=root "${retries[@]}" download "$name"
         dpkg -x ./*.deb .
         rm ./*.deb
     )

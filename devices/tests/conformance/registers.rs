@@ -82,7 +82,9 @@ pub(crate) fn any_writes_leave_a_usable_device<S: Subject, R: Registers>() {
         assert_usable(&mut subject, &mut guest);
         Ok(())
     };
-    TestRunner::default().run(&script, check).expect("every script leaves a usable device");
+    // On each of the many pairs of a device and a transport.
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(64));
+    runner.run(&script, check).expect("every script leaves a usable device");
 }
 
 pub(crate) fn the_configuration_reads_as_zero_past_its_end<S: Subject, R: Registers>() {
