@@ -1,5 +1,5 @@
-//! What programs expect of files. pjdfstest is no package of the lab's; what
-//! of it applies to a share is in `files posix`, in our own words.
+//! What programs expect of files, in a few words: `resources/posix` tries far more of
+//! them, with pjdfstest and fsx, which are built first.
 
 use std::fs;
 use std::os::unix::fs::chown;
