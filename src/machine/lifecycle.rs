@@ -269,7 +269,7 @@ impl Machine {
     /// Once the start is over: gives back the memory that only it needed.
     fn settle(&mut self) {
         if !std::mem::replace(&mut self.settled, true)
-            && let Err(error) = footprint::release_startup_code()
+            && let Err(error) = footprint::release_startup_code(Self::act_on as *const ())
         {
             log::debug!("the pages of the start-up code cannot be given back: {error}");
         }
