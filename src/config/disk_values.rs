@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::text::{as_text, number};
+use super::text::{as_text, as_word, number};
 use super::{BadValue, ByteSize};
 
 /// What an image file is.
@@ -16,17 +16,7 @@ pub enum DiskFormat {
     Qcow2,
 }
 
-impl FromStr for DiskFormat {
-    type Err = BadValue;
-
-    fn from_str(text: &str) -> Result<Self, BadValue> {
-        match text {
-            "raw" => Ok(Self::Raw),
-            "qcow2" => Ok(Self::Qcow2),
-            _ => Err(BadValue::new("a format is raw or qcow2")),
-        }
-    }
-}
+as_word!(DiskFormat, "a format is raw or qcow2", Raw = "raw", Qcow2 = "qcow2");
 
 /// Which caches of the host a disk uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,18 +31,13 @@ pub enum CacheMode {
     Unsafe,
 }
 
-impl FromStr for CacheMode {
-    type Err = BadValue;
-
-    fn from_str(text: &str) -> Result<Self, BadValue> {
-        match text {
-            "writeback" => Ok(Self::Writeback),
-            "direct" => Ok(Self::Direct),
-            "unsafe" => Ok(Self::Unsafe),
-            _ => Err(BadValue::new("a cache is writeback, direct or unsafe")),
-        }
-    }
-}
+as_word!(
+    CacheMode,
+    "a cache is writeback, direct or unsafe",
+    Writeback = "writeback",
+    Direct = "direct",
+    Unsafe = "unsafe"
+);
 
 /// A disk's id or serial number: 1 to 20 printable ASCII characters (VIRTIO
 /// 1.2 §5.2.6 gives it 20 bytes), without a space.

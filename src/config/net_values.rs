@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::text::{as_text, number};
+use super::text::{as_text, as_word, number};
 use super::{BadValue, list};
 
 /// The name of a host interface: 1 to 15 bytes, as Linux takes them: no
@@ -110,18 +110,7 @@ pub enum VhostMode {
     Auto,
 }
 
-impl FromStr for VhostMode {
-    type Err = BadValue;
-
-    fn from_str(text: &str) -> Result<Self, BadValue> {
-        match text {
-            "on" => Ok(Self::On),
-            "off" => Ok(Self::Off),
-            "auto" => Ok(Self::Auto),
-            _ => Err(BadValue::new("it is on, off or auto")),
-        }
-    }
-}
+as_word!(VhostMode, "it is on, off or auto", On = "on", Off = "off", Auto = "auto");
 
 /// A number of pairs of queues, one queue for each direction: 1 to 16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

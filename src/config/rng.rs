@@ -1,9 +1,6 @@
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
-use super::BadValue;
+use super::text::as_word;
 
 /// Whether the guest has a device for random bytes of the host's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,23 +13,4 @@ pub enum Rng {
     Off,
 }
 
-impl FromStr for Rng {
-    type Err = BadValue;
-
-    fn from_str(text: &str) -> Result<Self, BadValue> {
-        match text {
-            "on" => Ok(Self::On),
-            "off" => Ok(Self::Off),
-            _ => Err(BadValue::new("an entropy device is on or off")),
-        }
-    }
-}
-
-impl fmt::Display for Rng {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::On => "on",
-            Self::Off => "off",
-        })
-    }
-}
+as_word!(Rng, "an entropy device is on or off", On = "on", Off = "off");

@@ -39,4 +39,29 @@ macro_rules! number {
     };
 }
 
-pub(super) use {as_text, number};
+/// Has the variants of `$name` be words: `$why` says which, for who gives
+/// another.
+macro_rules! as_word {
+    ($name:ident, $why:literal, $($variant:ident = $word:literal),+) => {
+        impl std::str::FromStr for $name {
+            type Err = crate::config::BadValue;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(crate::config::BadValue::new($why)),
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self {
+                    $(Self::$variant => $word,)+
+                })
+            }
+        }
+    };
+}
+
+pub(super) use {as_text, as_word, number};

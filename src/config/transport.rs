@@ -1,9 +1,6 @@
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
-use super::BadValue;
+use super::text::as_word;
 
 /// How the guest reaches its virtio devices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,23 +13,4 @@ pub enum Transport {
     Pci,
 }
 
-impl FromStr for Transport {
-    type Err = BadValue;
-
-    fn from_str(name: &str) -> Result<Self, BadValue> {
-        match name {
-            "mmio" => Ok(Self::Mmio),
-            "pci" => Ok(Self::Pci),
-            _ => Err(BadValue::new("a transport is pci or mmio")),
-        }
-    }
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Mmio => "mmio",
-            Self::Pci => "pci",
-        })
-    }
-}
+as_word!(Transport, "a transport is pci or mmio", Mmio = "mmio", Pci = "pci");
