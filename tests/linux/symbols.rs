@@ -9,6 +9,7 @@ use kiln::symbols::kallsyms;
 use testing::{Guest, PATIENCE, kernel, patiently};
 
 use crate::MINIMAL;
+use crate::verdicts::{HANGS, hangs, is_idle};
 
 fn contents(name: &str) -> Vec<u8> {
     boot::Kernel::open(kernel(name)).unwrap().contents(Instant::now() + PATIENCE).unwrap()
@@ -44,11 +45,7 @@ fn a_guest_that_hangs_is_named_by_its_image_alone() {
         let image = folder.path().join("image");
         // Of all, the one that is unpacked fastest.
         fs::copy(kernel("minimal/bzImage.lz4"), &image).unwrap();
-        let guest = Guest::linux(&image, "echo asleep; sleep 100000");
-        let mut running = guest.arg("--timeout").arg("60s").spawn();
-        running.wait_for("asleep");
-        let outcome = running.wait();
-        assert_eq!(outcome.status, 124, "{outcome}");
-        assert!(crate::verdicts::is_idle(&outcome), "{outcome}");
+        let outcome = hangs(|| Guest::linux(&image, HANGS), is_idle);
+        assert!(is_idle(&outcome), "{outcome}");
     });
 }
