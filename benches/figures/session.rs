@@ -94,12 +94,10 @@ impl Session {
         Err("KVM counts nothing of a guest".into())
     }
 
-    /// How often the guest has left for user space: accesses that KVM leaves
-    /// to the VMM, and interruptions by signals. Accesses that KVM answers
-    /// itself are in it, so it is an upper bound.
+    /// How often the guest has left for user space. KVM gives the VMM its
+    /// floating-point registers back each time, and counts that.
     pub(crate) fn user_exits(&self) -> Result<f64> {
-        let counts = ["io_exits", "mmio_exits", "signal_exits"];
-        counts.iter().map(|name| self.count(name)).sum()
+        self.count("fpu_reload")
     }
 
     /// The lines up to one that is `last`, with it.
