@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use boot::acpi::{PciHost, PciInterrupt};
 use devices::legacy::ResetControl;
-use devices::pci::{Aperture, ConfigPorts, Ecam, Function, Root, SLOT_COUNT};
+use devices::pci::{Aperture, ConfigPorts, Ecam, Function, Root, SLOT_COUNT, Space};
 use devices::virtio::VirtioDevice;
 use devices::virtio::transport::Pci;
 use vmm_core::arch::x86_64::layout;
@@ -42,8 +42,10 @@ impl PciBus {
         let config = ConfigPorts::new(Arc::clone(&root), reset);
         ports.insert(window(layout::PCI_CONFIG, ConfigPorts::WINDOW), Arc::new(config))?;
         mmio.insert(ecam(), Arc::new(Ecam::new(Arc::clone(&root))))?;
-        let aperture = Aperture::new(Arc::clone(&root), memory().base());
-        mmio.insert(memory(), Arc::new(aperture))?;
+        for (bus, space, range) in [(mmio, Space::Memory, memory()), (ports, Space::Io, io())] {
+            let aperture = Aperture::new(Arc::clone(&root), space, range.base());
+            bus.insert(range, Arc::new(aperture))?;
+        }
         let lines = array::from_fn(|slot| SharedLine::new(vm.level_line(gsi(slot))));
         Ok(Self { root, lines, messages: vm.msi_routes() })
     }
@@ -72,7 +74,7 @@ impl PciBus {
     /// Does a firmware's part, once all devices are there.
     pub(super) fn assign(&self) -> Result<(), RunError> {
         let line = |slot: u8| u8::try_from(gsi(slot.into())).unwrap_or(u8::MAX);
-        Ok(self.root.assign(memory(), line)?)
+        Ok(self.root.assign(memory(), io(), line)?)
     }
 
     /// The bus as ACPI tells of it.
@@ -82,6 +84,7 @@ impl PciBus {
         PciHost {
             ecam: ecam(),
             memory: memory(),
+            ports: io(),
             config_ports: u16::try_from(layout::PCI_CONFIG).expect("ports have 16 bits"),
             interrupts: slots.map(interrupt).collect(),
         }
@@ -99,4 +102,8 @@ fn ecam() -> AddrRange {
 
 fn memory() -> AddrRange {
     window(layout::PCI_MEMORY, layout::PCI_MEMORY_SIZE)
+}
+
+fn io() -> AddrRange {
+    window(layout::PCI_PORTS, layout::PCI_PORTS_SIZE)
 }

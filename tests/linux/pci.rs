@@ -60,7 +60,8 @@ fn lspci_has_nothing_to_say_against_it() {
         }
         assert_eq!(said.matches("MSI-X: Enable+ Count=3 Masked-").count(), 2, "{said}");
         assert_eq!(said.matches("Kernel driver in use: virtio-pci").count(), 3, "{said}");
-        assert_eq!(said.matches("VirtIO: ").count(), 15, "{said}");
+        assert_eq!(said.matches("VirtIO: ").count(), 18, "{said}");
+        assert_eq!(said.matches("I/O ports at ").count(), 3, "{said}");
         assert_eq!(report.one("denied"), "0");
     });
 }

@@ -22,6 +22,8 @@ pub struct PciHost {
     pub ecam: AddrRange,
     /// What it leads to its devices, below 4 GiB.
     pub memory: AddrRange,
+    /// The ports that it leads to them, below 64 Ki.
+    pub ports: AddrRange,
     /// First of the eight ports of its configuration space.
     pub config_ports: u16,
     /// The pins of its slots, at most 255.

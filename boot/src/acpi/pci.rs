@@ -34,11 +34,13 @@ pub(super) fn mcfg(host: &PciHost) -> MCFG {
 /// The host bridge, "PNP0A08", and the reservation of its ECAM, without which
 /// systems do not trust the MCFG (PCI Firmware 3.0 §4.1.2, note 2).
 pub(super) fn devices(host: &PciHost, devices: &mut Vec<u8>) -> Result<(), AcpiError> {
-    let (first, last) = bounds(host.memory)?;
+    let (first, last) = bounds::<u32>(host.memory)?;
+    let (first_port, last_port) = bounds::<u16>(host.ports)?;
     let uncached = AddressSpaceCacheable::NotCacheable;
-    let resources: [&dyn Aml; 3] = [
+    let resources: [&dyn Aml; 4] = [
         &AddressSpace::new_bus_number(u16::from(BUS), u16::from(BUS)),
         &IO::new(host.config_ports, host.config_ports, 1, CONFIG_PORTS),
+        &AddressSpace::new_io(first_port, last_port, None),
         &AddressSpace::new_memory(uncached, true, first, last, None),
     ];
     Device::new(
@@ -55,7 +57,7 @@ pub(super) fn devices(host: &PciHost, devices: &mut Vec<u8>) -> Result<(), AcpiE
     )
     .to_aml_bytes(devices);
 
-    let (first, last) = bounds(host.ecam)?;
+    let (first, last) = bounds::<u32>(host.ecam)?;
     let ecam = Memory32Fixed::new(true, first, last - first + 1);
     Device::new(
         Path::new("MRES"),
@@ -81,9 +83,9 @@ fn routing(host: &PciHost) -> PackageBuilder {
     routing
 }
 
-/// The first and the last address, which must lie below 4 GiB.
-fn bounds(range: AddrRange) -> Result<(u32, u32), AcpiError> {
+/// The first and the last of some addresses below 4 GiB, or ports below 64 Ki.
+fn bounds<T: TryFrom<u64>>(range: AddrRange) -> Result<(T, T), AcpiError> {
     let outside = |_| AcpiError::Window { what: "PCI host bridge", base: range.base() };
-    let last = u32::try_from(range.last()).map_err(outside)?;
-    Ok((u32::try_from(range.base()).map_err(outside)?, last))
+    let last = T::try_from(range.last()).map_err(outside)?;
+    Ok((T::try_from(range.base()).map_err(outside)?, last))
 }

@@ -144,6 +144,7 @@ fn pci() -> PciHost {
     PciHost {
         ecam: AddrRange::new(0xe000_0000, 0x10_0000).unwrap(),
         memory: AddrRange::new(0xe800_0000, 0x800_0000).unwrap(),
+        ports: AddrRange::new(0xc000, 0x1000).unwrap(),
         config_ports: 0xcf8,
         interrupts: (1..32)
             .map(|slot| PciInterrupt { slot, gsi: 16 + u32::from(slot % 8) })
@@ -173,6 +174,9 @@ fn the_host_bridge_says_what_it_leads_to_and_where_pins_go() {
     assert_eq!(count(dsdt, b"\x88\x0d\0\x02\x0c\0\0\0\0\0\0\0\0\0\x01\0"), 1);
     // IO (Decode16, 0xcf8, 0xcf8, 1, 8)
     assert_eq!(count(dsdt, b"\x47\x01\xf8\x0c\xf8\x0c\x01\x08"), 1);
+    // WordIO (…, EntireRange, 0, 0xc000, 0xcfff, 0, 0x1000)
+    let ports = b"\x88\x0d\0\x01\x0c\x03\0\0\0\xc0\xff\xcf\0\0\0\x10";
+    assert_eq!(count(dsdt, ports), 1);
     // DWordMemory (…, NonCacheable, ReadWrite, 0, 0xe8000000, 0xefffffff, 0, 0x8000000)
     let memory = b"\x87\x17\0\0\x0c\x01\0\0\0\0\0\0\0\xe8\xff\xff\xff\xef\0\0\0\0\0\0\0\x08";
     assert_eq!(count(dsdt, memory), 1);

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use vmm_core::bus::AddrRange;
 
 /// Base address registers of a function with a header of type 0.
@@ -7,6 +9,38 @@ pub const BAR_COUNT: usize = 6;
 const TYPE_64_BIT: u32 = 0b100;
 const PREFETCHABLE: u32 = 0b1000;
 const FLAGS: u32 = 0b1111;
+/// Bits 0 and 1 of a register for ports, of which the first tells of it.
+const IO_SPACE: u32 = 0b01;
+const IO_FLAGS: u32 = 0b11;
+/// The most ports that one register may ask for (§6.2.5.1).
+const IO_MAX: u64 = 256;
+
+/// What a window is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// Addresses of memory.
+    Memory,
+    /// Ports.
+    Io,
+}
+
+impl fmt::Display for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory space",
+            Self::Io => "ports",
+        })
+    }
+}
+
+/// Where a function decodes accesses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Of what.
+    pub space: Space,
+    /// Which of them.
+    pub range: AddrRange,
+}
 
 /// How wide a window's address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,15 +49,17 @@ pub enum BarKind {
     Memory32,
     /// Anywhere; two registers, the upper half of the address in the second.
     Memory64,
+    /// A port below 64 Ki; one register.
+    Io,
 }
 
-/// A memory window that a function asks for (PCI 3.0 §6.2.5).
+/// A window that a function asks for (PCI 3.0 §6.2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bar {
     /// How wide its address is.
     pub kind: BarKind,
     /// Its size in bytes: a power of two, at least 16; below 4 GiB for
-    /// [`BarKind::Memory32`].
+    /// [`BarKind::Memory32`]. 4 to 256 for [`BarKind::Io`].
     pub size: u64,
     /// Whether reads have no side effects and writes may be merged.
     pub is_prefetchable: bool,
@@ -40,18 +76,35 @@ impl Bar {
         Self { kind: BarKind::Memory64, size, is_prefetchable: true }
     }
 
+    /// A window of `size` ports.
+    pub const fn io(size: u64) -> Self {
+        Self { kind: BarKind::Io, size, is_prefetchable: false }
+    }
+
+    /// What it is a window of.
+    pub(super) const fn space(self) -> Space {
+        match self.kind {
+            BarKind::Memory32 | BarKind::Memory64 => Space::Memory,
+            BarKind::Io => Space::Io,
+        }
+    }
+
     /// How many registers it takes.
     pub(super) const fn registers(self) -> usize {
         match self.kind {
-            BarKind::Memory32 => 1,
+            BarKind::Memory32 | BarKind::Io => 1,
             BarKind::Memory64 => 2,
         }
     }
 
     /// The bits that say what the window is: constant.
     pub(super) const fn flags(self) -> u32 {
-        let wide = matches!(self.kind, BarKind::Memory64);
-        (if wide { TYPE_64_BIT } else { 0 }) | (if self.is_prefetchable { PREFETCHABLE } else { 0 })
+        let kind = match self.kind {
+            BarKind::Memory32 => 0,
+            BarKind::Memory64 => TYPE_64_BIT,
+            BarKind::Io => IO_SPACE,
+        };
+        kind | (if self.is_prefetchable { PREFETCHABLE } else { 0 })
     }
 
     /// The address bits that can be written, of both registers: those from
@@ -60,6 +113,8 @@ impl Bar {
         let low = match self.kind {
             BarKind::Memory32 => 0xffff_ffff,
             BarKind::Memory64 => u64::MAX,
+            // PCs have no more ports.
+            BarKind::Io => 0xffff,
         };
         !(self.size - 1) & low
     }
@@ -67,18 +122,22 @@ impl Bar {
     /// Whether the size is one that a register can express.
     pub(super) const fn is_valid(self) -> bool {
         let fits = match self.kind {
-            BarKind::Memory32 => self.size <= 1 << 31,
-            BarKind::Memory64 => true,
+            BarKind::Memory32 => self.size > FLAGS as u64 && self.size <= 1 << 31,
+            BarKind::Memory64 => self.size > FLAGS as u64,
+            BarKind::Io => {
+                self.size > IO_FLAGS as u64 && self.size <= IO_MAX && !self.is_prefetchable
+            }
         };
-        fits && self.size.is_power_of_two() && self.size > FLAGS as u64
+        fits && self.size.is_power_of_two()
     }
 
     /// The window when its registers hold these values.
-    pub(super) fn window(self, low: u32, high: u32) -> Option<AddrRange> {
+    pub(super) fn window(self, low: u32, high: u32) -> Option<Window> {
         let address = match self.kind {
             BarKind::Memory32 => u64::from(low & !FLAGS),
             BarKind::Memory64 => u64::from(high) << 32 | u64::from(low & !FLAGS),
+            BarKind::Io => u64::from(low & !IO_FLAGS),
         };
-        AddrRange::new(address, self.size)
+        Some(Window { space: self.space(), range: AddrRange::new(address, self.size)? })
     }
 }

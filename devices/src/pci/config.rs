@@ -1,13 +1,12 @@
-use vmm_core::bus::AddrRange;
-
 use super::spec::{command, reg, status};
-use super::{BAR_COUNT, Bar, Capability};
+use super::{BAR_COUNT, Bar, Capability, Space, Window};
 
 /// Size of a function's configuration space, in bytes.
 pub const CONFIG_SIZE: u16 = 256;
 
 const SIZE: usize = CONFIG_SIZE as usize;
-/// What a driver can write of the command register. There are no I/O windows.
+/// What a driver can write of the command register; its bit for ports only if
+/// there are some.
 const COMMAND_WRITABLE: u16 =
     command::MEMORY | command::BUS_MASTER | command::PARITY | command::SERR | command::INTX_DISABLE;
 
@@ -84,6 +83,9 @@ impl ConfigSpace {
         };
         assert!(!registers.clone().any(is_taken), "base address register {index} is taken");
         self.bars[index] = Some(bar);
+        if bar.space() == Space::Io {
+            self.writable[usize::from(reg::COMMAND)] |= command::IO.to_le_bytes()[0];
+        }
         let at = bar_offset(index);
         self.bytes[at..at + 4].copy_from_slice(&bar.flags().to_le_bytes());
         let mask = bar.mask().to_le_bytes();
@@ -165,15 +167,20 @@ impl ConfigSpace {
         self.set16(reg::STATUS, status | if asserted { status::INTERRUPT } else { 0 });
     }
 
-    /// Where the function decodes memory now, by register; nowhere while the
-    /// command register says so.
-    pub fn windows(&self) -> [Option<AddrRange>; BAR_COUNT] {
+    /// Where the function decodes memory and ports now, by register; nowhere
+    /// while the command register says so.
+    pub fn windows(&self) -> [Option<Window>; BAR_COUNT] {
+        let has = |bit| self.command() & bit != 0;
+        let (memory, io) = (has(command::MEMORY), has(command::IO));
+        let is_decoded = |bar: &Bar| match bar.space() {
+            Space::Memory => memory,
+            Space::Io => io,
+        };
         let mut windows = [None; BAR_COUNT];
-        if self.command() & command::MEMORY != 0 {
-            for (index, (window, bar)) in windows.iter_mut().zip(self.bars).enumerate() {
-                let register = |i| self.read32(u16::try_from(bar_offset(i)).expect("below 256"));
-                *window = bar.and_then(|bar| bar.window(register(index), register(index + 1)));
-            }
+        for (index, (window, bar)) in windows.iter_mut().zip(self.bars).enumerate() {
+            let register = |i| self.read32(u16::try_from(bar_offset(i)).expect("below 256"));
+            let bar = bar.filter(is_decoded);
+            *window = bar.and_then(|bar| bar.window(register(index), register(index + 1)));
         }
         windows
     }

@@ -3,7 +3,7 @@
 //!
 //! A device is a [`Function`]: it owns a [`ConfigSpace`] and, if it sends
 //! messages, an [`MsixTable`]. The [`Root`] finds it by slot for configuration
-//! accesses and by its base address registers for memory accesses, and takes
+//! accesses and by its base address registers for other accesses, and takes
 //! one function's lock at a time: a slow function delays nobody else.
 //!
 //! Lock order: function, then routes of the root, then MSI-X entry.
@@ -21,7 +21,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use bar::{BAR_COUNT, Bar, BarKind};
+pub use bar::{BAR_COUNT, Bar, BarKind, Space, Window};
 pub use capability::Capability;
 pub use config::{CONFIG_SIZE, ConfigSpace, Identity};
 pub use function::{Function, SharedFunction};

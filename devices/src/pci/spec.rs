@@ -38,6 +38,8 @@ pub mod reg {
 
 /// Bits of the command register (§6.2.2).
 pub mod command {
+    /// I/O space: the function decodes its ports.
+    pub const IO: u16 = 1 << 0;
     /// Memory space: the function decodes its memory windows.
     pub const MEMORY: u16 = 1 << 1;
     /// Bus master: the function may access memory, and send messages.

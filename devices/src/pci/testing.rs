@@ -16,7 +16,7 @@ use vmm_sys_util::eventfd::EventFd;
 use super::spec::{capability, class};
 use super::{
     Aperture, BAR_COUNT, Bar, Capability, ConfigPorts, ConfigSpace, Ecam, Function, Identity,
-    MsixPlace, MsixTable, Root,
+    MsixPlace, MsixTable, Root, Space, Window,
 };
 use crate::legacy::ResetControl;
 
@@ -82,7 +82,8 @@ impl MsiVector for Handle {
 }
 
 /// A function with a window of 32 bits that holds an MSI-X table and its
-/// pending bits, and a window of 64 bits that is plain memory.
+/// pending bits, a window of 64 bits that is plain memory, and ports that are
+/// the start of that memory.
 pub struct Sample {
     config: ConfigSpace,
     msix: Arc<MsixTable>,
@@ -100,6 +101,10 @@ impl Sample {
     pub const MEMORY_BAR: usize = 2;
     /// Size of both windows.
     pub const SIZE: u64 = 0x1000;
+    /// The register of the ports.
+    pub const PORT_BAR: usize = 4;
+    /// How many there are.
+    pub const PORTS: u64 = 8;
 
     /// A function with `vectors` vectors, at most 128.
     pub fn new(vectors: u16, sink: &dyn MsiSink) -> Self {
@@ -114,6 +119,7 @@ impl Sample {
         });
         config.add_bar(Self::MSIX_BAR, Bar::memory32(Self::SIZE));
         config.add_bar(Self::MEMORY_BAR, Bar::memory64(Self::SIZE));
+        config.add_bar(Self::PORT_BAR, Bar::io(Self::PORTS));
         config.add_capability(&Capability::read_only(capability::VENDOR, [5, 1, 2]));
         let msix = MsixTable::new(vectors, sink).expect("vectors");
         let place = MsixPlace { table_bar: 0, table_offset: 0, pba_bar: 0, pba_offset: 0x800 };
@@ -145,7 +151,7 @@ impl Function for Sample {
         self.msix.set_control(self.config.read16(self.msix_at + 2));
     }
 
-    fn windows(&self) -> [Option<AddrRange>; BAR_COUNT] {
+    fn windows(&self) -> [Option<Window>; BAR_COUNT] {
         self.config.windows()
     }
 
@@ -172,6 +178,9 @@ impl Function for Sample {
 /// Where [`play_pci`] has its aperture.
 const APERTURE: u64 = 0xe800_0000;
 const APERTURE_SIZE: u64 = 0x4000;
+/// And its ports.
+const PORTS: u64 = 0xc000;
+const PORTS_SIZE: u64 = 16;
 /// What the two functions' spaces hold that no guest can change: vendor and
 /// device, class, header type, subsystem, capabilities.
 const CONSTANT: [u16; 6] = [0x00, 0x08, 0x2c, 0x34, 0x40, 0x44];
@@ -188,11 +197,13 @@ pub fn play_pci(script: &[u8]) {
         msix
     });
     let aperture = AddrRange::new(APERTURE, APERTURE_SIZE).expect("not empty");
-    root.assign(aperture, |slot| slot).expect("the windows fit exactly");
+    let io = AddrRange::new(PORTS, PORTS_SIZE).expect("not empty");
+    root.assign(aperture, io, |slot| slot).expect("the windows fit exactly");
     let requests = RequestSender::new().expect("a descriptor");
     let ports = ConfigPorts::new(Arc::clone(&root), ResetControl::new(requests));
     let ecam = Ecam::new(Arc::clone(&root));
-    let memory = Aperture::new(Arc::clone(&root), APERTURE);
+    let memory = Aperture::new(Arc::clone(&root), Space::Memory, APERTURE);
+    let io = Aperture::new(Arc::clone(&root), Space::Io, PORTS);
     let before = constants(&ecam);
     for access in script.chunks_exact(8) {
         let at = u64::from(u16::from_le_bytes([access[1], access[2]]));
@@ -204,7 +215,9 @@ pub fn play_pci(script: &[u8]) {
             3 => ecam.read(at << 2, data),
             4 | 5 => ports.write(at % (9 - width as u64), data),
             6 => ports.read(at % (9 - width as u64), data),
-            7..=10 => memory.write(at % (APERTURE_SIZE - 7), data),
+            7..=9 => memory.write(at % (APERTURE_SIZE - 7), data),
+            10 if access[2] & 1 == 0 => io.write(at % (PORTS_SIZE - 7), data),
+            10 => io.read(at % (PORTS_SIZE - 7), data),
             11 | 12 => memory.read(at % (APERTURE_SIZE - 7), data),
             13 => tables[usize::from(access[1] & 1)].clear_pending(),
             _ => signal(&tables[usize::from(access[1] & 1)], access[2].into()),

@@ -1,7 +1,5 @@
-use vmm_core::bus::AddrRange;
-
 use super::{PanicNote, port};
-use crate::pci::{BAR_COUNT, Bar, ConfigSpace, Function, Identity, spec};
+use crate::pci::{BAR_COUNT, Bar, ConfigSpace, Function, Identity, Window, spec};
 
 /// Red Hat's vendor id for devices of QEMU.
 const VENDOR: u16 = 0x1b36;
@@ -45,7 +43,7 @@ impl Function for PanicFunction {
         self.config.write(offset, data);
     }
 
-    fn windows(&self) -> [Option<AddrRange>; BAR_COUNT] {
+    fn windows(&self) -> [Option<Window>; BAR_COUNT] {
         self.config.windows()
     }
 

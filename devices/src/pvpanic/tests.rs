@@ -50,7 +50,7 @@ fn the_function_is_the_one_that_drivers_look_for() {
     assert!(function.windows()[0].is_none(), "not before the driver asks for it");
     function.write_config(reg::BAR0, &0xe800_0000_u32.to_le_bytes());
     function.write_config(reg::COMMAND, &command::MEMORY.to_le_bytes());
-    assert_eq!(function.windows()[0].unwrap().base(), 0xe800_0000);
+    assert_eq!(function.windows()[0].unwrap().range.base(), 0xe800_0000);
     let mut data = [0xff; 2];
     function.read_bar(0, 0, &mut data);
     assert_eq!(data, [3, 0]);

@@ -105,10 +105,7 @@ pub(crate) fn queues_are_reset_only_if_that_was_agreed_on<S: Subject, R: Registe
 
 /// Which notifications the host catches.
 fn caught<S: Subject, R: Registers>(guest: &Guest<R>) -> Vec<bool> {
-    let is_caught = |queue| {
-        let (addr, value) = guest.regs.doorbell(queue);
-        guest.doorbells.ring(addr, value)
-    };
+    let is_caught = |queue| guest.doorbells.ring(guest.regs.doorbell(queue));
     (0..S::QUEUES).map(is_caught).collect()
 }
 

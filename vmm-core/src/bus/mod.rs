@@ -9,5 +9,5 @@ mod tests;
 
 pub use device::{BusDevice, SharedDevice};
 pub use dispatch::{Bus, BusError};
-pub use doorbells::Doorbells;
+pub use doorbells::{Doorbells, Knock};
 pub use range::AddrRange;

@@ -8,7 +8,7 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use super::*;
 use crate::arch::x86_64::{EntryPoint, regs};
-use crate::bus::{AddrRange, Bus, BusDevice, Doorbells};
+use crate::bus::{AddrRange, Bus, BusDevice, Doorbells, Knock};
 use crate::event::{MachineRequest, RequestSender};
 use crate::kvm::{System, Vcpu, Vm};
 use crate::mem::{allocate, plan};
@@ -82,20 +82,45 @@ fn a_doorbell_takes_writes_from_the_bus_until_it_is_detached() {
     let (doorbells, addr) = (vm.doorbells(), 0xe800_0000);
     // The narrower one does not ring for this value.
     let narrow = EventFd::new(EFD_NONBLOCK).unwrap();
-    doorbells.attach(&narrow, addr, Some(2)).unwrap();
-    doorbells.attach(&bell, addr + 0x1000, Some(1)).unwrap();
+    doorbells.attach(&narrow, Knock::Word(addr, 2)).unwrap();
+    doorbells.attach(&bell, Knock::Word(addr + 0x1000, 1)).unwrap();
     let thread = VcpuThread::spawn(vcpu, context.clone()).unwrap();
     context.control.set(Desired::Running);
     await_readable(&bus);
-    doorbells.detach(&narrow, addr, Some(2)).unwrap();
-    doorbells.attach(&bell, addr, None).unwrap();
+    doorbells.detach(&narrow, Knock::Word(addr, 2)).unwrap();
+    doorbells.attach(&bell, Knock::Memory(addr)).unwrap();
     await_readable(&bell);
-    doorbells.detach(&bell, addr, None).unwrap();
-    assert!(doorbells.detach(&bell, addr, None).is_err());
+    doorbells.detach(&bell, Knock::Memory(addr)).unwrap();
+    assert!(doorbells.detach(&bell, Knock::Memory(addr)).is_err());
     bus.read().unwrap();
     await_readable(&bus);
     thread.stop().unwrap();
     assert!(narrow.read().is_err());
+}
+
+#[test]
+fn a_doorbell_hears_its_own_value_at_a_port() {
+    // mov dx, 0xc040; mov ax, 1; out dx, ax; jmp back
+    let (vm, vcpu, context) =
+        machine(&[0x66, 0xba, 0x40, 0xc0, 0x66, 0xb8, 1, 0, 0x66, 0xef, 0xeb, 0xf4]);
+    let (bell, bus) = (EventFd::new(0).unwrap(), EventFd::new(0).unwrap());
+    let device = Arc::new(Mutex::new(Tell(bus.try_clone().unwrap())));
+    context.ports.insert(AddrRange::new(0xc040, 4).unwrap(), device).unwrap();
+    let doorbells = vm.doorbells();
+    let other = EventFd::new(EFD_NONBLOCK).unwrap();
+    doorbells.attach(&other, Knock::Port(0xc040, 2)).unwrap();
+    let thread = VcpuThread::spawn(vcpu, context.clone()).unwrap();
+    context.control.set(Desired::Running);
+    await_readable(&bus);
+    let knock = Knock::Port(0xc040, 1);
+    doorbells.attach(&bell, knock).unwrap();
+    await_readable(&bell);
+    doorbells.detach(&bell, knock).unwrap();
+    assert!(doorbells.detach(&bell, knock).is_err());
+    bus.read().unwrap();
+    await_readable(&bus);
+    thread.stop().unwrap();
+    assert!(other.read().is_err());
 }
 
 #[test]

@@ -1,7 +1,5 @@
-use vmm_core::bus::AddrRange;
-
 use crate::pci::spec::class;
-use crate::pci::{BAR_COUNT, ConfigSpace, Function, Identity};
+use crate::pci::{BAR_COUNT, ConfigSpace, Function, Identity, Window};
 
 /// The generic PCI Express host bridge of the pci.ids list: guests know it,
 /// and have no workarounds for it.
@@ -35,7 +33,7 @@ impl Function for HostBridge {
         self.0.write(offset, data);
     }
 
-    fn windows(&self) -> [Option<AddrRange>; BAR_COUNT] {
+    fn windows(&self) -> [Option<Window>; BAR_COUNT] {
         self.0.windows()
     }
 

@@ -7,9 +7,7 @@ mod windows;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use vmm_core::bus::AddrRange;
-
-use super::{BAR_COUNT, CONFIG_SIZE, Function, SharedFunction};
+use super::{BAR_COUNT, CONFIG_SIZE, Function, SharedFunction, Space, Window};
 use bridge::HostBridge;
 pub use firmware::AssignError;
 pub use ports::ConfigPorts;
@@ -26,15 +24,15 @@ pub struct NoSlot;
 /// A host bridge with bus 0, on which each function has a slot of its own.
 ///
 /// Guests reach it through [`ConfigPorts`] and [`Ecam`], and the functions'
-/// memory through an [`Aperture`].
+/// memory and ports through an [`Aperture`] each.
 pub struct Root {
     slots: RwLock<Vec<Slot>>,
 }
 
 struct Slot {
     function: SharedFunction,
-    /// Where it decodes memory.
-    windows: [Option<AddrRange>; BAR_COUNT],
+    /// Where it decodes memory and ports.
+    windows: [Option<Window>; BAR_COUNT],
 }
 
 impl Root {
@@ -76,7 +74,7 @@ impl Root {
     }
 
     /// Applies `data` to a configuration space of bus 0, and follows the
-    /// function's memory windows if they moved.
+    /// function's windows if they moved.
     pub fn write_config(&self, slot: u8, function: u8, offset: u16, data: &[u8]) {
         let Some(target) = self.function(slot, function) else { return };
         let mut target = lock(&target);
@@ -86,18 +84,18 @@ impl Root {
         self.follow(slot, target.windows());
     }
 
-    /// Fills `data` from the function that decodes `addr`; all ones if none
-    /// decodes all of it.
-    pub fn read_memory(&self, addr: u64, data: &mut [u8]) {
-        match self.decode(addr, data.len()) {
+    /// Fills `data` from the function that decodes `addr` of `space`; all ones
+    /// if none decodes all of it.
+    pub fn read(&self, space: Space, addr: u64, data: &mut [u8]) {
+        match self.decode(space, addr, data.len()) {
             Some((function, bar, offset)) => lock(&function).read_bar(bar, offset, data),
             None => data.fill(0xff),
         }
     }
 
-    /// Applies `data` to the function that decodes `addr`.
-    pub fn write_memory(&self, addr: u64, data: &[u8]) {
-        if let Some((function, bar, offset)) = self.decode(addr, data.len()) {
+    /// Applies `data` to the function that decodes `addr` of `space`.
+    pub fn write(&self, space: Space, addr: u64, data: &[u8]) {
+        if let Some((function, bar, offset)) = self.decode(space, addr, data.len()) {
             lock(&function).write_bar(bar, offset, data);
         }
     }
@@ -111,18 +109,20 @@ impl Root {
     /// Who decodes an access, with which register and at what offset. Where
     /// windows overlap it is the lowest slot, one of the answers that
     /// PCI 3.0 leaves open.
-    fn decode(&self, addr: u64, len: usize) -> Option<(SharedFunction, usize, u64)> {
+    fn decode(&self, space: Space, addr: u64, len: usize) -> Option<(SharedFunction, usize, u64)> {
+        let offset_in = |window: &Option<Window>| {
+            window.filter(|window| window.space == space)?.range.offset_of(addr, len)
+        };
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         slots.iter().find_map(|slot| {
             let mut windows = slot.windows.iter().enumerate();
-            let (bar, offset) =
-                windows.find_map(|(bar, w)| Some((bar, (*w)?.offset_of(addr, len)?)))?;
+            let (bar, offset) = windows.find_map(|(bar, w)| Some((bar, offset_in(w)?)))?;
             Some((Arc::clone(&slot.function), bar, offset))
         })
     }
 
     /// Called with the function's lock held, so that the last write wins.
-    fn follow(&self, slot: u8, windows: [Option<AddrRange>; BAR_COUNT]) {
+    fn follow(&self, slot: u8, windows: [Option<Window>; BAR_COUNT]) {
         let slot = usize::from(slot);
         let is_new = {
             let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use vmm_core::bus::SharedDevice;
 
 use super::Root;
+use crate::pci::Space;
 
 /// The configuration spaces of bus 0 in memory (PCI Express 3.0 §7.2.2): a
 /// page for each function. The functions are conventional ones: past their
@@ -38,26 +39,27 @@ impl SharedDevice for Ecam {
     }
 }
 
-/// Addresses of memory that lead to a bus: whichever function decodes one
-/// answers there.
+/// Addresses of memory, or ports, that lead to a bus: whichever function
+/// decodes one answers there.
 pub struct Aperture {
     root: Arc<Root>,
+    space: Space,
     base: u64,
 }
 
 impl Aperture {
-    /// What `root`'s functions decode from `base` on.
-    pub fn new(root: Arc<Root>, base: u64) -> Self {
-        Self { root, base }
+    /// What `root`'s functions decode of `space` from `base` on.
+    pub fn new(root: Arc<Root>, space: Space, base: u64) -> Self {
+        Self { root, space, base }
     }
 }
 
 impl SharedDevice for Aperture {
     fn read(&self, offset: u64, data: &mut [u8]) {
-        self.root.read_memory(self.base + offset, data);
+        self.root.read(self.space, self.base + offset, data);
     }
 
     fn write(&self, offset: u64, data: &[u8]) {
-        self.root.write_memory(self.base + offset, data);
+        self.root.write(self.space, self.base + offset, data);
     }
 }

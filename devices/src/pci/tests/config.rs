@@ -1,7 +1,7 @@
 use vmm_core::bus::AddrRange;
 
 use crate::pci::spec::{capability, class, command, reg, status};
-use crate::pci::{Bar, Capability, ConfigSpace, Identity};
+use crate::pci::{Bar, Capability, ConfigSpace, Identity, Space, Window};
 
 const IDENTITY: Identity = Identity {
     vendor: 0x1af4,
@@ -17,8 +17,8 @@ fn write32(space: &mut ConfigSpace, offset: u16, value: u32) {
     space.write(offset, &value.to_le_bytes());
 }
 
-fn window(base: u64, len: u64) -> Option<AddrRange> {
-    AddrRange::new(base, len)
+fn window(base: u64, len: u64) -> Option<Window> {
+    Some(Window { space: Space::Memory, range: AddrRange::new(base, len)? })
 }
 
 #[test]
@@ -51,12 +51,13 @@ fn all_ones_find_the_size_of_a_window() {
     let mut space = ConfigSpace::new(IDENTITY);
     space.add_bar(0, Bar::memory32(0x4000));
     space.add_bar(2, Bar::memory64(1 << 33));
+    space.add_bar(4, Bar::io(32));
     space.add_bar(5, Bar::memory32(16));
     for n in 0..6 {
         write32(&mut space, reg::BAR0 + 4 * n, u32::MAX);
     }
     let read: Vec<_> = (0..6).map(|n| space.read32(reg::BAR0 + 4 * n)).collect();
-    assert_eq!(read, [0xffff_c000, 0, 0b1100, 0xffff_fffe, 0, 0xffff_fff0]);
+    assert_eq!(read, [0xffff_c000, 0, 0b1100, 0xffff_fffe, 0xffe1, 0xffff_fff0]);
 }
 
 #[test]
@@ -77,6 +78,29 @@ fn a_window_is_where_its_register_says_and_only_if_enabled() {
     assert_eq!(space.windows()[0], window(0xe900_0000, 0x4000));
     space.write(reg::COMMAND, &[0]);
     assert_eq!(space.windows(), [None; 6]);
+}
+
+#[test]
+fn ports_are_decoded_by_a_bit_of_their_own() {
+    let mut space = ConfigSpace::new(IDENTITY);
+    space.add_bar(0, Bar::memory32(16));
+    space.add_bar(1, Bar::io(4));
+    write32(&mut space, reg::BAR0, 0xe800_0000);
+    write32(&mut space, reg::BAR0 + 4, 0x1_c007);
+    assert_eq!(space.windows(), [None; 6]);
+    let ports = Window { space: Space::Io, range: AddrRange::new(0xc004, 4).unwrap() };
+    write32(&mut space, reg::COMMAND, command::IO.into());
+    assert_eq!(space.windows()[..2], [None, Some(ports)]);
+    write32(&mut space, reg::COMMAND, (command::IO | command::MEMORY).into());
+    assert_eq!(space.windows()[..2], [window(0xe800_0000, 16), Some(ports)]);
+    write32(&mut space, reg::COMMAND, command::MEMORY.into());
+    assert_eq!(space.windows()[..2], [window(0xe800_0000, 16), None]);
+}
+
+#[test]
+#[should_panic(expected = "no base address register can express")]
+fn more_ports_than_a_register_may_ask_for_are_a_bug() {
+    ConfigSpace::new(IDENTITY).add_bar(0, Bar::io(512));
 }
 
 #[test]

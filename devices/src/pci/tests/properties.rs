@@ -108,7 +108,7 @@ proptest! {
                 let window = space.windows()[index];
                 prop_assert_eq!(window.is_some(), enabled);
                 if let Some(window) = window {
-                    prop_assert_eq!((window.len(), window.base() % size), (size, 0));
+                    prop_assert_eq!((window.range.len(), window.range.base() % size), (size, 0));
                 }
             }
             prop_assert_eq!(space.read32(0), 0x0002_0001);

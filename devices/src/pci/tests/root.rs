@@ -4,12 +4,18 @@ use vmm_core::bus::{AddrRange, SharedDevice};
 
 use crate::pci::spec::{command, reg};
 use crate::pci::testing::{Messages, Sample};
-use crate::pci::{Aperture, Ecam, NoSlot, Root};
+use crate::pci::{Aperture, Ecam, NoSlot, Root, Space};
 
 const BASE: u64 = 0xe800_0000;
+const PORTS: u64 = 0xc000;
 
 fn aperture(pages: u64) -> AddrRange {
     AddrRange::new(BASE, pages * Sample::SIZE).unwrap()
+}
+
+/// Ports for so many samples.
+fn ports(samples: u64) -> AddrRange {
+    AddrRange::new(PORTS, samples * Sample::PORTS).unwrap()
 }
 
 /// A bus with this many samples, in slots 1 and up.
@@ -34,7 +40,7 @@ fn write32(root: &Root, slot: u8, offset: u16, value: u32) {
 
 fn memory(root: &Root, addr: u64) -> u32 {
     let mut data = [0; 4];
-    root.read_memory(addr, &mut data);
+    root.read(Space::Memory, addr, &mut data);
     u32::from_le_bytes(data)
 }
 
@@ -65,32 +71,55 @@ fn a_bus_takes_31_devices() {
 #[test]
 fn firmware_places_every_window_and_notes_the_line() {
     let root = bus(2);
-    root.assign(aperture(4), |slot| 16 + slot).unwrap();
+    root.assign(aperture(4), ports(2), |slot| 16 + slot).unwrap();
     for slot in [1, 2] {
         let base = u32::try_from(BASE).unwrap() + 0x2000 * u32::from(slot - 1);
         assert_eq!(read32(&root, slot, reg::BAR0), base);
         assert_eq!(read32(&root, slot, reg::BAR0 + 8), (base + 0x1000) | 0b1100);
         assert_eq!(read32(&root, slot, reg::BAR0 + 12), 0);
-        assert_eq!(read32(&root, slot, reg::COMMAND), u32::from(command::MEMORY) | 0x10_0000);
+        assert_eq!(read32(&root, slot, reg::BAR0 + 16), 0xc001 + 8 * u32::from(slot - 1));
+        let decode = u32::from(command::MEMORY | command::IO);
+        assert_eq!(read32(&root, slot, reg::COMMAND), decode | 0x10_0000);
         assert_eq!(read32(&root, slot, reg::INTERRUPT_LINE), 0x110 | u32::from(slot));
     }
     assert_eq!(read32(&root, 0, reg::INTERRUPT_LINE), 0);
+    assert_eq!(read32(&root, 0, reg::COMMAND) & 0xffff, u32::from(command::MEMORY), "no ports");
 }
 
 #[test]
 fn windows_that_do_not_fit_are_refused_in_words() {
-    let refused = bus(2).assign(aperture(3), |slot| slot).unwrap_err();
+    let refused = bus(2).assign(aperture(3), ports(2), |slot| slot).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "the PCI devices ask for more memory space than 0xe8000000..=0xe8002fff has"
     );
+    let refused = bus(2).assign(aperture(4), ports(1), |slot| slot).unwrap_err();
+    assert_eq!(refused.to_string(), "the PCI devices ask for more ports than 0xc000..=0xc007 has");
+}
+
+#[test]
+fn ports_are_not_memory() {
+    let root = bus(1);
+    root.assign(aperture(2), ports(1), |slot| slot).unwrap();
+    let io = Aperture::new(Arc::clone(&root), Space::Io, PORTS);
+    io.write(4, &[1, 2]);
+    let mut data = [0; 2];
+    io.read(4, &mut data);
+    assert_eq!((data, memory(&root, BASE + 0x1004)), ([1, 2], 0x0201));
+    // Past the last port in part, and the same numbers as addresses.
+    io.read(7, &mut data);
+    assert_eq!((data, memory(&root, PORTS)), ([0xff; 2], u32::MAX));
+    let enabled = u32::from(command::MEMORY);
+    write32(&root, 1, reg::COMMAND, enabled);
+    io.read(4, &mut data);
+    assert_eq!((data, memory(&root, BASE + 0x1004)), ([0xff; 2], 0x0201));
 }
 
 #[test]
 fn a_window_answers_where_it_was_moved_to_and_nowhere_else() {
     let root = bus(1);
-    root.assign(aperture(4), |slot| slot).unwrap();
-    root.write_memory(BASE + 0x1ffc, &7_u32.to_le_bytes());
+    root.assign(aperture(4), ports(2), |slot| slot).unwrap();
+    root.write(Space::Memory, BASE + 0x1ffc, &7_u32.to_le_bytes());
     assert_eq!(memory(&root, BASE + 0x1ffc), 7);
     // Past the window's end, in part or whole.
     assert_eq!(memory(&root, BASE + 0x1ffd), u32::MAX);
@@ -103,7 +132,7 @@ fn a_window_answers_where_it_was_moved_to_and_nowhere_else() {
 
     write32(&root, 1, reg::COMMAND, 0);
     assert_eq!(memory(&root, 0x5_9000_0ffc), u32::MAX);
-    root.write_memory(0x5_9000_0ffc, &[0; 4]);
+    root.write(Space::Memory, 0x5_9000_0ffc, &[0; 4]);
     write32(&root, 1, reg::COMMAND, command::MEMORY.into());
     assert_eq!(memory(&root, 0x5_9000_0ffc), 7);
 }
@@ -111,9 +140,9 @@ fn a_window_answers_where_it_was_moved_to_and_nowhere_else() {
 #[test]
 fn windows_on_top_of_each_other_harm_nobody() {
     let root = bus(2);
-    root.assign(aperture(4), |slot| slot).unwrap();
+    root.assign(aperture(4), ports(2), |slot| slot).unwrap();
     write32(&root, 2, reg::BAR0 + 8, 0xe800_1000);
-    root.write_memory(BASE + 0x1000, &1_u32.to_le_bytes());
+    root.write(Space::Memory, BASE + 0x1000, &1_u32.to_le_bytes());
     write32(&root, 1, reg::BAR0 + 8, 0xe800_3000);
     assert_eq!(memory(&root, BASE + 0x3000), 1);
     assert_eq!(memory(&root, BASE + 0x1000), 0);
@@ -152,8 +181,8 @@ fn an_access_across_words_is_cut_and_one_across_the_end_is_all_ones_there() {
 #[test]
 fn the_aperture_adds_its_base() {
     let root = bus(1);
-    root.assign(aperture(2), |slot| slot).unwrap();
-    let window = Aperture::new(Arc::clone(&root), BASE);
+    root.assign(aperture(2), ports(1), |slot| slot).unwrap();
+    let window = Aperture::new(Arc::clone(&root), Space::Memory, BASE);
     window.write(0x1008, &[1, 2, 3]);
     let mut data = [0; 3];
     window.read(0x1008, &mut data);
@@ -168,12 +197,12 @@ fn a_function_that_is_busy_holds_up_nobody_else() {
         root.add(Arc::clone(&sample) as _).unwrap();
         sample
     });
-    root.assign(aperture(4), |slot| slot).unwrap();
+    root.assign(aperture(4), ports(2), |slot| slot).unwrap();
     let _held = busy.lock().unwrap();
     // These would not come back if they waited for it.
     assert_eq!(read32(&root, 2, reg::VENDOR_ID), 0x5678_1234);
     write32(&root, 2, reg::BAR0 + 8, 0xe800_3000);
-    root.write_memory(BASE + 0x3000, &7_u32.to_le_bytes());
+    root.write(Space::Memory, BASE + 0x3000, &7_u32.to_le_bytes());
     assert_eq!(memory(&root, BASE + 0x3000), 7);
     assert!(other.try_lock().is_ok());
 }

@@ -1,7 +1,7 @@
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use vmm_core::bus::Doorbells;
+use vmm_core::bus::{Doorbells, Knock};
 use vmm_sys_util::eventfd::EventFd;
 
 /// A host that catches notifications, as KVM does.
@@ -13,8 +13,7 @@ pub struct TestDoorbells {
 
 struct Bell {
     event: EventFd,
-    addr: u64,
-    value: Option<u32>,
+    knock: Knock,
 }
 
 impl TestDoorbells {
@@ -23,18 +22,17 @@ impl TestDoorbells {
         Self { refuses: true, ..Self::default() }
     }
 
-    /// A guest's write of `value` to `addr`; whether a doorbell caught it.
-    pub fn ring(&self, addr: u64, value: u32) -> bool {
+    /// A guest's write that is a `knock`; whether a doorbell caught it.
+    pub fn ring(&self, knock: Knock) -> bool {
         let bells = self.lock();
-        let is_it = |bell: &&Bell| bell.addr == addr && bell.value.is_none_or(|v| v == value);
-        let Some(bell) = bells.iter().find(is_it) else { return false };
+        let Some(bell) = bells.iter().find(|bell| bell.knock == knock) else { return false };
         bell.event.write(1).expect("nobody rings 2^64 times");
         true
     }
 
-    /// Address and value of each doorbell, in order.
-    pub fn attached(&self) -> Vec<(u64, Option<u32>)> {
-        let mut all: Vec<_> = self.lock().iter().map(|bell| (bell.addr, bell.value)).collect();
+    /// What each doorbell hears, in order.
+    pub fn attached(&self) -> Vec<Knock> {
+        let mut all: Vec<_> = self.lock().iter().map(|bell| bell.knock).collect();
         all.sort_unstable();
         all
     }
@@ -45,21 +43,18 @@ impl TestDoorbells {
 }
 
 impl Doorbells for TestDoorbells {
-    fn attach(&self, event: &EventFd, addr: u64, value: Option<u32>) -> io::Result<()> {
+    fn attach(&self, event: &EventFd, knock: Knock) -> io::Result<()> {
         let mut bells = self.lock();
-        let clashes = |bell: &Bell| {
-            bell.addr == addr && (bell.value.is_none() || value.is_none() || bell.value == value)
-        };
-        if self.refuses || bells.iter().any(clashes) {
+        if self.refuses || bells.iter().any(|bell| bell.knock == knock) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
-        bells.push(Bell { event: event.try_clone()?, addr, value });
+        bells.push(Bell { event: event.try_clone()?, knock });
         Ok(())
     }
 
-    fn detach(&self, _event: &EventFd, addr: u64, value: Option<u32>) -> io::Result<()> {
+    fn detach(&self, _event: &EventFd, knock: Knock) -> io::Result<()> {
         let mut bells = self.lock();
-        let at = bells.iter().position(|bell| (bell.addr, bell.value) == (addr, value));
+        let at = bells.iter().position(|bell| bell.knock == knock);
         bells.swap_remove(at.ok_or(io::ErrorKind::NotFound)?);
         Ok(())
     }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use vmm_core::bus::BusDevice;
+use vmm_core::bus::{BusDevice, Knock};
 
 use super::{Registers, TestDoorbells, TestLine, TestMessages, Wiring};
 use crate::pci::Function;
@@ -13,6 +13,8 @@ use crate::virtio::transport::{Pci, RingPart, half};
 const BASE: u32 = 0xe000_0000;
 /// Where the window of MSI-X lies.
 const MESSAGES_BASE: u32 = 0xe010_0000;
+/// Where the port lies.
+const PORT: u32 = 0xc040;
 /// Message control of MSI-X, which is the first capability.
 const MESSAGE_CONTROL: u16 = 0x42;
 
@@ -20,11 +22,13 @@ const MESSAGE_CONTROL: u16 = 0x42;
 mod window {
     pub(super) const MESSAGES: u64 = 0x4000;
     pub(super) const CONFIG: u64 = 0x6000;
-    pub(super) const END: u64 = 0x6100;
+    pub(super) const PORT: u64 = 0x6100;
+    pub(super) const END: u64 = 0x6104;
 }
 
 /// The windows and the configuration space of a function, one after another:
-/// the structures, MSI-X from 0x4000, configuration space from 0x6000.
+/// the structures, MSI-X from 0x4000, configuration space from 0x6000, the port
+/// from 0x6100.
 pub struct PciBus(pub Pci);
 
 impl PciBus {
@@ -53,6 +57,7 @@ impl BusDevice for PciBus {
         match offset {
             ..window::MESSAGES => self.0.read_bar(0, offset, data),
             window::MESSAGES..window::CONFIG => self.0.read_bar(1, offset - window::MESSAGES, data),
+            window::PORT.. => self.0.read_bar(2, offset - window::PORT, data),
             _ => {
                 if let Some(at) = is_config(offset, data.len()) {
                     self.0.read_config(at, data);
@@ -67,6 +72,7 @@ impl BusDevice for PciBus {
             window::MESSAGES..window::CONFIG => {
                 self.0.write_bar(1, offset - window::MESSAGES, data)
             }
+            window::PORT.. => self.0.write_bar(2, offset - window::PORT, data),
             _ => {
                 if let Some(at) = is_config(offset, data.len()) {
                     self.0.write_config(at, data);
@@ -76,8 +82,8 @@ impl BusDevice for PciBus {
     }
 }
 
-/// A device behind virtio-pci, with a driver that uses MSI-X or, if not
-/// `MSIX`, the pin.
+/// A device behind virtio-pci, with a driver that uses MSI-X and the port or, if
+/// not `MSIX`, the pin and only memory.
 pub struct PciRegisters<const MSIX: bool> {
     /// The device.
     pub bus: PciBus,
@@ -129,7 +135,8 @@ impl<const MSIX: bool> PciRegisters<MSIX> {
     fn assign(&mut self) {
         self.bus.configure(reg::BAR0, &BASE.to_le_bytes());
         self.bus.configure(reg::BAR0 + 4, &MESSAGES_BASE.to_le_bytes());
-        let on = command::MEMORY | command::BUS_MASTER;
+        self.bus.configure(reg::BAR0 + 8, &PORT.to_le_bytes());
+        let on = command::MEMORY | command::BUS_MASTER | if MSIX { command::IO } else { 0 };
         self.bus.configure(reg::COMMAND, &on.to_le_bytes());
         if MSIX {
             for vector in 0..=self.get16(18) {
@@ -246,16 +253,23 @@ impl<const MSIX: bool> Registers for PciRegisters<MSIX> {
         }
     }
 
-    fn doorbell(&self, queue: u32) -> (u64, u32) {
-        let base = self.bus.0.windows()[0].map_or(0, |window| window.base());
-        // Any value will do.
-        (base + 0x3000 + 4 * u64::from(queue), 0xabcd)
+    fn doorbell(&self, queue: u32) -> Knock {
+        let base = |bar: usize| Some(self.bus.0.windows()[bar]?.range.base());
+        match (base(2), u16::try_from(queue)) {
+            (Some(port), Ok(queue)) => Knock::Port(u16::try_from(port).expect("16 bits"), queue),
+            _ => Knock::Memory(base(0).unwrap_or(0) + 0x3000 + 4 * u64::from(queue)),
+        }
     }
 
     fn notify(&mut self, queue: u32) {
-        let (addr, value) = self.doorbell(queue);
-        if !self.doorbells.ring(addr, value) && queue < 1024 {
-            self.bus.write(0x3000 + 4 * u64::from(queue), &[0, 0]);
+        let knock = self.doorbell(queue);
+        if self.doorbells.ring(knock) {
+            return;
+        }
+        match knock {
+            Knock::Port(_, queue) => self.bus.write(window::PORT, &queue.to_le_bytes()),
+            _ if queue < 1024 => self.bus.write(0x3000 + 4 * u64::from(queue), &[0, 0]),
+            _ => {}
         }
     }
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use vmm_core::bus::BusDevice;
+use vmm_core::bus::{BusDevice, Knock};
 
 use super::{TestDoorbells, Wiring};
 use crate::virtio::VirtioDevice;
@@ -36,8 +36,8 @@ pub trait Registers {
     fn is_queue_ready(&mut self, queue: u32) -> bool;
     /// Resets `queue` alone.
     fn reset_queue(&mut self, queue: u32);
-    /// Address and value of a notification of `queue`.
-    fn doorbell(&self, queue: u32) -> (u64, u32);
+    /// A notification of `queue`.
+    fn doorbell(&self, queue: u32) -> Knock;
     /// Notifies `queue`, through a doorbell if one hangs there.
     fn notify(&mut self, queue: u32);
     /// Reads the interrupt status and acknowledges all of it.
@@ -150,13 +150,12 @@ impl Registers for MmioRegisters {
         assert_eq!(self.get(0xc0), 0, "a reset is over at once");
     }
 
-    fn doorbell(&self, queue: u32) -> (u64, u32) {
-        (BASE + 0x50, queue)
+    fn doorbell(&self, queue: u32) -> Knock {
+        Knock::Word(BASE + 0x50, queue)
     }
 
     fn notify(&mut self, queue: u32) {
-        let (addr, value) = self.doorbell(queue);
-        if !self.doorbells.ring(addr, value) {
+        if !self.doorbells.ring(self.doorbell(queue)) {
             self.set(0x50, queue);
         }
     }

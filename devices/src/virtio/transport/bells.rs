@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use vmm_core::bus::Doorbells;
+use vmm_core::bus::{Doorbells, Knock};
 use vmm_sys_util::eventfd::EventFd;
 
 /// Where a driver says that it made buffers available.
@@ -8,6 +8,8 @@ use vmm_sys_util::eventfd::EventFd;
 pub enum NotifyPlace {
     /// In one register of 4 bytes, which takes the index of any queue.
     Register(u64),
+    /// At one port of 2 bytes, which takes the index of any queue.
+    Port(u16),
     /// In one place for each queue, this many bytes apart, whatever is
     /// written there.
     Array {
@@ -19,20 +21,18 @@ pub enum NotifyPlace {
 }
 
 impl NotifyPlace {
-    /// Address and value of queue `index`; `None` past the address space.
-    fn of(self, index: usize) -> Option<Bell> {
-        match self {
-            Self::Register(addr) => Some((addr, Some(u32::try_from(index).ok()?))),
+    /// What of it means queue `index`; `None` past the address space.
+    fn of(self, index: usize) -> Option<Knock> {
+        Some(match self {
+            Self::Register(addr) => Knock::Word(addr, index.try_into().ok()?),
+            Self::Port(port) => Knock::Port(port, index.try_into().ok()?),
             Self::Array { base, stride } => {
-                let offset = stride.checked_mul(u64::try_from(index).ok()?)?;
-                Some((base.checked_add(offset)?, None))
+                let offset = stride.checked_mul(index.try_into().ok()?)?;
+                Knock::Memory(base.checked_add(offset)?)
             }
-        }
+        })
     }
 }
-
-/// What [`Doorbells::attach`] was given beside the event.
-type Bell = (u64, Option<u32>);
 
 /// Which of a device's doorbells hang, and where. The host takes its time for
 /// each, so they hang only while queues run: a machine that starts, or a
@@ -40,7 +40,7 @@ type Bell = (u64, Option<u32>);
 pub(super) struct Bells {
     host: Option<Arc<dyn Doorbells>>,
     place: Option<NotifyPlace>,
-    attached: Vec<Option<Bell>>,
+    attached: Vec<Option<Knock>>,
 }
 
 impl Bells {
@@ -61,24 +61,24 @@ impl Bells {
     /// Hangs queue `index`'s doorbell where it belongs now. If the host
     /// refuses, notifications arrive at the bus, only slower.
     pub(super) fn attach(&mut self, index: usize, event: &EventFd) {
-        let bell = self.place.and_then(|place| place.of(index));
-        if self.attached[index] == bell {
+        let wanted = self.place.and_then(|place| place.of(index));
+        if self.attached[index] == wanted {
             return;
         }
         self.detach(index, event);
-        let (Some(host), Some((addr, value))) = (&self.host, bell) else { return };
-        match host.attach(event, addr, value) {
-            Ok(()) => self.attached[index] = bell,
-            Err(error) => log::debug!("no doorbell at {addr:#x}: {error}"),
+        let (Some(host), Some(knock)) = (&self.host, wanted) else { return };
+        match host.attach(event, knock) {
+            Ok(()) => self.attached[index] = wanted,
+            Err(error) => log::debug!("no doorbell for {knock:x?}: {error}"),
         }
     }
 
     /// Takes queue `index`'s doorbell down, if it hangs.
     pub(super) fn detach(&mut self, index: usize, event: &EventFd) {
-        let Some((addr, value)) = self.attached[index].take() else { return };
+        let Some(knock) = self.attached[index].take() else { return };
         let Some(host) = &self.host else { return };
-        if let Err(error) = host.detach(event, addr, value) {
-            log::warn!("the doorbell at {addr:#x} stays: {error}");
+        if let Err(error) = host.detach(event, knock) {
+            log::warn!("the doorbell for {knock:x?} stays: {error}");
         }
     }
 

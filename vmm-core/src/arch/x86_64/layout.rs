@@ -10,7 +10,7 @@
 //!   0002_0000    kernel command line           0505        pvpanic
 //!                                              0cf9        reset control
 //!   0009_fc00  end of low memory, EBDA           0cf8..0d00  PCI configuration, around it
-//!   000e_0000    ACPI tables, RSDP first
+//!   000e_0000    ACPI tables, RSDP first       c000..d000  PCI ports
 //!   0010_0000    high memory: kernel; initrd at the top of low RAM
 //! c000_0000  end of low RAM, MMIO from here
 //!   d000_0000    virtio-mmio windows, 4 KiB each
@@ -93,6 +93,10 @@ pub const ACPI_SLEEP: u64 = 0x600;
 pub const ACPI_S5_SLEEP_TYPE: u8 = 5;
 /// PCI configuration address register; the data register follows it.
 pub const PCI_CONFIG: u64 = 0xcf8;
+/// Ports for the windows of PCI devices.
+pub const PCI_PORTS: u64 = 0xc000;
+/// How many: 4 Ki.
+pub const PCI_PORTS_SIZE: u64 = 0x1000;
 /// Reset control register of PC chipsets.
 pub const RESET_CONTROL: u64 = 0xcf9;
 

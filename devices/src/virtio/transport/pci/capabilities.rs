@@ -1,6 +1,6 @@
 //! The capabilities of a virtio function (VIRTIO 1.2 §4.1.4).
 
-use super::layout::{self, Part, STRUCTURES};
+use super::layout::{self, PORT, Part, STRUCTURES};
 use crate::pci::spec::capability::VENDOR;
 use crate::pci::{Capability, ConfigSpace};
 
@@ -15,9 +15,9 @@ mod kind {
 
 /// `struct virtio_pci_cap` without the first two bytes, which are PCI's, and
 /// what follows it.
-fn capability(kind: u8, part: Part, more: &[u8]) -> Capability {
+fn capability(kind: u8, bar: u8, part: Part, more: &[u8]) -> Capability {
     let len = u8::try_from(16 + more.len()).expect("a few bytes");
-    let mut body = vec![len, kind, STRUCTURES, 0, 0, 0];
+    let mut body = vec![len, kind, bar, 0, 0, 0];
     body.extend(part.offset.to_le_bytes());
     body.extend(part.len.to_le_bytes());
     body.extend(more);
@@ -25,13 +25,20 @@ fn capability(kind: u8, part: Part, more: &[u8]) -> Capability {
 }
 
 /// Adds the capabilities of a function of `queues` queues to `config`.
+///
+/// A driver may notify at a port or in memory, and finds the one it is to
+/// prefer first (§4.1.4.1): of an access to a port the processor tells all that
+/// there is to know, while one to memory has to be found out from the
+/// instruction, at the least on AMD's.
 pub(super) fn add(config: &mut ConfigSpace, queues: u16) -> Access {
-    let stride = layout::NOTIFY_STRIDE.to_le_bytes();
-    config.add_capability(&capability(kind::COMMON, layout::COMMON, &[]));
-    config.add_capability(&capability(kind::NOTIFY, layout::notify(queues), &stride));
-    config.add_capability(&capability(kind::ISR, layout::ISR, &[]));
-    config.add_capability(&capability(kind::DEVICE, layout::DEVICE, &[]));
-    let mut access = capability(kind::ACCESS, Part { offset: 0, len: 0 }, &[0; 4]);
+    let (all_at_one, stride) = ([0; 4], layout::NOTIFY_STRIDE.to_le_bytes());
+    let notify = layout::notify(queues);
+    config.add_capability(&capability(kind::COMMON, STRUCTURES, layout::COMMON, &[]));
+    config.add_capability(&capability(kind::NOTIFY, PORT, layout::NOTIFY_PORT, &all_at_one));
+    config.add_capability(&capability(kind::NOTIFY, STRUCTURES, notify, &stride));
+    config.add_capability(&capability(kind::ISR, STRUCTURES, layout::ISR, &[]));
+    config.add_capability(&capability(kind::DEVICE, STRUCTURES, layout::DEVICE, &[]));
+    let mut access = capability(kind::ACCESS, 0, Part { offset: 0, len: 0 }, &[0; 4]);
     // `bar`, then `offset`, `length` and the data.
     access.writable = [&[0, 0, 0xff, 0, 0, 0][..], &[0xff; 12]].concat();
     Access { at: config.add_capability(&access) }

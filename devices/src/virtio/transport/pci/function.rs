@@ -1,18 +1,18 @@
 use std::io;
 use std::sync::Arc;
 
-use vmm_core::bus::{AddrRange, Doorbells};
+use vmm_core::bus::Doorbells;
 use vmm_core::irq::{IrqLine, MsiSink};
 use vmm_core::mem::GuestRam;
 
 use super::CommonState;
 use super::capabilities::{self, Access, Target};
 use super::common::Common;
-use super::layout::{self, MESSAGES, Place, STRUCTURES, STRUCTURES_SIZE};
+use super::layout::{self, MESSAGES, PORT, PORT_SIZE, Place, STRUCTURES, STRUCTURES_SIZE};
 use super::vectors::Vectors;
 use crate::pci::spec::{class, command};
-use crate::pci::{BAR_COUNT, Bar, ConfigSpace, Function, Identity, Intx, MsixTable};
-use crate::virtio::transport::Core;
+use crate::pci::{BAR_COUNT, Bar, ConfigSpace, Function, Identity, Intx, MsixTable, Space, Window};
+use crate::virtio::transport::{Core, NotifyPlace};
 use crate::virtio::{DeviceInfo, Interrupt, Messages, VirtioDevice, spec};
 
 /// Vendor id of all virtio devices (VIRTIO 1.2 §4.1.2).
@@ -35,6 +35,8 @@ pub struct Pci {
     message_control: u16,
     /// Size of each window, in bytes; 0 where there is none.
     sizes: [u64; BAR_COUNT],
+    /// Where the driver last notified us ourselves.
+    knocks_at: Space,
 }
 
 impl Pci {
@@ -61,11 +63,13 @@ impl Pci {
         let mut config = ConfigSpace::new(identity(&info));
         config.add_bar(STRUCTURES.into(), Bar::memory32(STRUCTURES_SIZE));
         config.add_bar(MESSAGES.into(), messages_bar);
+        config.add_bar(PORT.into(), Bar::io(PORT_SIZE));
         let message_control = config.add_capability(&table.capability(place)) + 2;
         let access = capabilities::add(&mut config, queues);
         let mut sizes = [0; BAR_COUNT];
         sizes[usize::from(STRUCTURES)] = STRUCTURES_SIZE;
         sizes[usize::from(MESSAGES)] = messages_bar.size;
+        sizes[usize::from(PORT)] = PORT_SIZE;
 
         let vectors = Arc::new(Vectors::new(table, queues));
         let intx = Arc::new(Intx::new(line));
@@ -73,7 +77,8 @@ impl Pci {
             .with_messages(Arc::clone(&vectors) as Arc<dyn Messages>);
         let core = Core::new(device, mem, interrupt);
         let common = CommonState::default();
-        Ok(Self { core, common, vectors, intx, config, access, message_control, sizes })
+        let knocks_at = Space::Io;
+        Ok(Self { core, common, vectors, intx, config, access, message_control, sizes, knocks_at })
     }
 
     /// The same with doorbells from `host`.
@@ -88,8 +93,29 @@ impl Pci {
         self.vectors.table.set_control(self.config.read16(self.message_control));
         let disabled = self.config.command() & command::INTX_DISABLE != 0;
         self.intx.set_disabled(disabled || self.vectors.table.is_enabled());
-        let window = self.config.windows()[usize::from(STRUCTURES)];
-        self.core.set_notify_place(window.map(|window| layout::notify_place(window.base())));
+        self.core.set_notify_place(self.notify_place());
+    }
+
+    /// Where doorbells hang. Those of both places would cost the host twice as
+    /// much; a driver takes one.
+    fn notify_place(&self) -> Option<NotifyPlace> {
+        let windows = self.config.windows();
+        let base = |bar: u8| windows[usize::from(bar)].map(|window| window.range.base());
+        let port = base(PORT).and_then(|base| base.try_into().ok()).map(NotifyPlace::Port);
+        match self.knocks_at {
+            Space::Io if port.is_some() => port,
+            _ => base(STRUCTURES).map(layout::notify_place),
+        }
+    }
+
+    /// A notification that no doorbell heard. If the driver prefers the place
+    /// without doorbells, they move there.
+    fn knocked(&mut self, space: Space, queue: u32) {
+        if self.knocks_at != space {
+            self.knocks_at = space;
+            self.core.set_notify_place(self.notify_place());
+        }
+        self.core.notify(queue);
     }
 
     /// Whether an access of the PCI configuration access capability lies in
@@ -128,7 +154,7 @@ impl Pci {
             Place::Isr(_) => {}
             Place::Notify(at) => {
                 let index = at / u64::from(layout::NOTIFY_STRIDE);
-                self.core.notify(u32::try_from(index).expect("at most 1023"));
+                self.knocked(Space::Memory, u32::try_from(index).expect("at most 1023"));
             }
         }
     }
@@ -155,13 +181,16 @@ impl Function for Pci {
         self.follow_config();
     }
 
-    fn windows(&self) -> [Option<AddrRange>; BAR_COUNT] {
+    fn windows(&self) -> [Option<Window>; BAR_COUNT] {
         self.config.windows()
     }
 
     fn read_bar(&mut self, bar: usize, offset: u64, data: &mut [u8]) {
         if bar == usize::from(STRUCTURES) {
             return self.read_structure(offset, data);
+        }
+        if bar == usize::from(PORT) {
+            return data.fill(0);
         }
         let table = &self.vectors.table;
         match offset.checked_sub(layout::pba_offset(table)) {
@@ -173,6 +202,12 @@ impl Function for Pci {
     fn write_bar(&mut self, bar: usize, offset: u64, data: &[u8]) {
         if bar == usize::from(STRUCTURES) {
             return self.write_structure(offset, data);
+        }
+        if bar == usize::from(PORT) {
+            if let (0, &[low, high]) = (offset, data) {
+                self.knocked(Space::Io, u16::from_le_bytes([low, high]).into());
+            }
+            return;
         }
         // The pending bits are read only, and lie past the table's end.
         self.vectors.table.write_table(offset, data);

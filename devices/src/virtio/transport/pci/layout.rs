@@ -7,6 +7,11 @@ use crate::virtio::transport::NotifyPlace;
 pub(super) const STRUCTURES: u8 = 0;
 /// Base address register of MSI-X.
 pub(super) const MESSAGES: u8 = 1;
+/// Base address register of the port that takes notifications.
+pub(super) const PORT: u8 = 2;
+
+/// How many ports that window has: no fewer can be asked for.
+pub(super) const PORT_SIZE: u64 = 4;
 
 /// Size of the window of the virtio structures, in bytes. Each begins a page,
 /// so that a driver in the guest's user space can be given some alone.
@@ -23,6 +28,8 @@ pub(super) const COMMON: Part = Part { offset: 0, len: 60 };
 pub(super) const ISR: Part = Part { offset: 0x1000, len: 1 };
 pub(super) const DEVICE: Part = Part { offset: 0x2000, len: 0x1000 };
 const NOTIFY: u32 = 0x3000;
+/// The port: it takes the index of any queue, in 2 bytes.
+pub(super) const NOTIFY_PORT: Part = Part { offset: 0, len: 2 };
 
 /// Bytes from one queue's notification address to the next.
 pub(super) const NOTIFY_STRIDE: u32 = 4;

@@ -1,6 +1,8 @@
+mod detour;
+
 use std::sync::Arc;
 
-use vmm_core::bus::BusDevice;
+use vmm_core::bus::{BusDevice, Knock};
 
 use crate::backend::disk::MemoryDisk;
 use crate::backend::net::SocketNet;
@@ -87,14 +89,23 @@ fn the_function_says_what_it_is() {
 fn every_structure_has_its_capability() {
     let mut guest = Guest::new(blk());
     let word = |value: u32| value.to_le_bytes();
-    for (kind, offset, len) in [(1, 0, 60), (2, 0x3000, 4), (3, 0x1000, 1), (4, 0x2000, 0x1000)] {
-        let at = virtio_capability(&mut guest, kind);
+    let all = [
+        // The port comes first: it is what a driver is to prefer.
+        (1, 0, 0, 60, None),
+        (2, 2, 0, 2, Some(0)),
+        (2, 0, 0x3000, 4, Some(4)),
+        (3, 0, 0x1000, 1, None),
+        (4, 0, 0x2000, 0x1000, None),
+    ];
+    let found = capabilities(&mut guest);
+    let found = found.iter().filter(|(_, id)| *id == 9).map(|(at, _)| *at);
+    for ((kind, bar, offset, len, stride), at) in all.into_iter().zip(found) {
         let capability: [u8; 20] = config(&mut guest, at);
-        let size = if kind == 2 { 20 } else { 16 };
-        assert_eq!(capability[2..8], [size, kind, 0, 0, 0, 0]);
+        let size = if stride.is_some() { 20 } else { 16 };
+        assert_eq!(capability[2..8], [size, kind, bar, 0, 0, 0]);
         assert_eq!(capability[8..16], [word(offset), word(len)].concat());
-        if kind == 2 {
-            assert_eq!(capability[16..], word(4));
+        if let Some(stride) = stride {
+            assert_eq!(capability[16..], word(stride));
         }
     }
     let at = virtio_capability(&mut guest, 5);
@@ -245,8 +256,8 @@ fn fields_have_one_width() {
 
 #[test]
 fn doorbells_follow_the_window() {
-    let mut guest = live::<true>();
-    let place = |base: u64| vec![(base + 0x3000, None)];
+    let mut guest = live::<false>();
+    let place = |base: u64| vec![Knock::Memory(base + 0x3000)];
     assert_eq!(guest.doorbells.attached(), place(0xe000_0000));
     guest.regs.move_to(0xe800_0000);
     assert_eq!(guest.doorbells.attached(), place(0xe800_0000));
@@ -264,73 +275,56 @@ fn doorbells_follow_the_window() {
     }
 }
 
-/// A driver that reaches the windows through configuration space.
-struct Detour {
-    guest: Guest<PciRegisters<true>>,
-    at: u16,
+#[test]
+fn doorbells_follow_the_port() {
+    let mut guest = live::<true>();
+    assert_eq!(guest.doorbells.attached(), [Knock::Port(0xc040, 0)]);
+    use_one(&mut guest);
+    for (base, port) in [(0xc080_u32, 0xc080), (u32::MAX, 0xfffc), (0, 0)] {
+        guest.regs.bus.configure(reg::BAR0 + 8, &base.to_le_bytes());
+        assert_eq!(guest.doorbells.attached(), [Knock::Port(port, 0)]);
+        use_one(&mut guest);
+    }
+    // Without ports, memory is left, and without both nothing.
+    guest.regs.bus.configure(reg::COMMAND, &command::MEMORY.to_le_bytes());
+    assert_eq!(guest.doorbells.attached(), [Knock::Memory(0xe000_3000)]);
+    use_one(&mut guest);
+    guest.regs.bus.configure(reg::COMMAND, &[0, 0]);
+    assert_eq!(guest.doorbells.attached(), []);
 }
 
-impl Detour {
-    fn new() -> Self {
-        let mut guest = live::<true>();
-        let at = virtio_capability(&mut guest, 5);
-        Self { guest, at }
-    }
-
-    fn aim(&mut self, bar: u8, offset: u32, len: u32) {
-        self.guest.regs.bus.configure(self.at + 4, &[bar]);
-        self.guest.regs.bus.configure(self.at + 8, &offset.to_le_bytes());
-        self.guest.regs.bus.configure(self.at + 12, &len.to_le_bytes());
-    }
-
-    fn read(&mut self, bar: u8, offset: u32, len: u32) -> u32 {
-        self.aim(bar, offset, len);
-        u32::from_le_bytes(config(&mut self.guest, self.at + 16))
-    }
-
-    fn write(&mut self, bar: u8, offset: u32, len: u32, value: u32) {
-        self.aim(bar, offset, len);
-        self.guest.regs.bus.configure(self.at + 16, &value.to_le_bytes());
+#[test]
+fn doorbells_move_to_where_the_driver_knocks() {
+    let mut guest = live::<true>();
+    let (port, memory) = ([Knock::Port(0xc040, 0)], [Knock::Memory(0xe000_3000)]);
+    for _ in 0..2 {
+        guest.queues[0].add(&guest.mem, &[REQUEST]);
+        guest.regs.bus.write(0x3000, &[0, 0]);
+        guest.pump();
+        assert!(guest.used(0).is_some());
+        assert_eq!(guest.doorbells.attached(), memory);
+        // This driver knocks at the port.
+        use_one(&mut guest);
+        assert_eq!(guest.doorbells.attached(), port);
     }
 }
 
 #[test]
-fn the_windows_are_reached_through_configuration_space() {
-    let mut detour = Detour::new();
-    assert_eq!(detour.read(0, 20, 1) & 0xff, 15);
-    assert_eq!(detour.read(0, 24, 2) & 0xffff, 256);
-    assert_eq!(detour.read(0, 0x2000, 4), 8, "the disk's capacity");
-    assert_eq!(detour.read(1, 16, 4), 0xfee0_0000);
-    detour.guest.queues[0].add(&detour.guest.mem, &[REQUEST]);
-    detour.write(0, 0x3000, 2, 0);
-    detour.guest.pump();
-    assert!(detour.guest.used(0).is_some());
-    detour.write(0, 20, 1, 0);
-    assert_eq!(detour.guest.regs.status(), 0);
-}
-
-#[test]
-fn a_detour_that_leads_nowhere_does_nothing() {
-    let mut detour = Detour::new();
-    let marker = 0x5a5a_5a5a;
-    for (bar, offset, len) in [
-        (0, 20, 0),
-        (0, 20, 3),
-        (0, 20, 8),
-        (0, 20, u32::MAX),
-        (0, 21, 2),
-        (0, 18, 4),
-        (0, 0x4000, 4),
-        (0, 0xffff_fffc, 4),
-        (1, 0x2000, 4),
-        (2, 0, 4),
-        (6, 0, 4),
-        (0xff, 0, 4),
-    ] {
-        detour.write(bar, offset, len, marker);
-        assert_eq!(detour.read(bar, offset, len), marker, "{bar} {offset:#x} {len}");
+fn the_port_takes_two_bytes_at_its_start_and_gives_none() {
+    let mut guest = live::<true>();
+    guest.regs.bus.configure(reg::COMMAND, &command::MEMORY.to_le_bytes());
+    guest.queues[0].add(&guest.mem, &[REQUEST]);
+    for (offset, data) in [(0, &[0][..]), (0, &[0; 4]), (1, &[0; 2]), (2, &[0; 2]), (0, &[1, 0])] {
+        guest.regs.bus.0.write_bar(2, offset, data);
     }
-    assert_eq!(detour.guest.regs.status(), 15);
+    guest.pump();
+    assert!(guest.used(0).is_none());
+    let mut data = [0xaa; 4];
+    guest.regs.bus.0.read_bar(2, 0, &mut data);
+    assert_eq!(data, [0; 4]);
+    guest.regs.bus.0.write_bar(2, 0, &[0, 0]);
+    guest.pump();
+    assert!(guest.used(0).is_some());
 }
 
 #[test]
