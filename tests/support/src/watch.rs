@@ -7,6 +7,7 @@ use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
 use nix::sys::time::TimeVal;
 
 use crate::guest::{LINUX_PATIENCE, PATIENCE};
+use crate::lab::in_lab;
 
 /// Starts to watch `path`; calling what is returned waits until somebody has
 /// written to it since.
@@ -18,7 +19,8 @@ pub fn wait_for_write(path: &Path) -> impl FnOnce() + use<> {
     inotify.add_watch(path, AddWatchFlags::IN_MODIFY).expect("the file can be watched");
     move || {
         let mut fds = [PollFd::new(inotify.as_fd(), PollFlags::POLLIN)];
-        let patience = PollTimeout::try_from(PATIENCE).expect("minutes fit");
+        let patience = if in_lab() { LINUX_PATIENCE } else { 3 * PATIENCE };
+        let patience = PollTimeout::try_from(patience).expect("minutes fit");
         assert_eq!(poll(&mut fds, patience).expect("inotify tells"), 1, "nobody writes");
     }
 }
