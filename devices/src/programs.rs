@@ -5,21 +5,33 @@
 
 use std::io;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 
-/// How many [`NoneStarts`] there are.
-static HOLDS: Mutex<usize> = Mutex::new(0);
-static RELEASED: Condvar = Condvar::new();
+#[derive(Debug)]
+struct Counts {
+    /// Programs that are being started.
+    starts: usize,
+    /// How many [`NoneStarts`] there are.
+    holds: usize,
+}
 
-fn holds() -> MutexGuard<'static, usize> {
-    HOLDS.lock().unwrap_or_else(PoisonError::into_inner)
+static COUNTS: Mutex<Counts> = Mutex::new(Counts { starts: 0, holds: 0 });
+static CHANGED: Condvar = Condvar::new();
+
+/// Waits until `must_wait` says no, and then changes the counts.
+fn change_unless(must_wait: impl Fn(&Counts) -> bool, change: impl Fn(&mut Counts)) {
+    let counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let counts = CHANGED.wait_while(counts, |counts| must_wait(counts));
+    change(&mut counts.unwrap_or_else(PoisonError::into_inner));
+    CHANGED.notify_all();
 }
 
 /// Starts `command`, once no test minds.
 pub(crate) fn start(command: &mut Command) -> io::Result<Child> {
-    let held = RELEASED.wait_while(holds(), |holds| *holds > 0);
-    let _held = held.unwrap_or_else(PoisonError::into_inner);
-    command.spawn()
+    change_unless(|counts| counts.holds > 0, |counts| counts.starts += 1);
+    let started = command.spawn();
+    change_unless(|_| false, |counts| counts.starts -= 1);
+    started
 }
 
 /// Runs `command` to its end.
@@ -34,14 +46,14 @@ pub(crate) struct NoneStarts(());
 
 impl NoneStarts {
     pub(crate) fn new() -> Self {
-        *holds() += 1;
+        change_unless(|_| false, |counts| counts.holds += 1);
+        change_unless(|counts| counts.starts > 0, |_| ());
         Self(())
     }
 }
 
 impl Drop for NoneStarts {
     fn drop(&mut self) {
-        *holds() -= 1;
-        RELEASED.notify_all();
+        change_unless(|_| false, |counts| counts.holds -= 1);
     }
 }
