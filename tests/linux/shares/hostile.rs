@@ -67,13 +67,13 @@ fn a_guest_knows_far_more_files_than_there_are_descriptors() {
     }
     patiently(|| {
         let place = tempfile::tempdir().unwrap();
-        for n in 0..3000 {
+        for n in 0..800 {
             fs::write(place.path().join(n.to_string()), n.to_string()).unwrap();
         }
         chown(place.path(), Some(USER), Some(USER)).unwrap();
         let script = mounted(
             "
-            files know /mnt 3000
+            files know /mnt 800
             cd /mnt
             echo first=$(cat * | wc -c)
             echo again=$(cat * | wc -c)
@@ -92,10 +92,10 @@ fn a_guest_knows_far_more_files_than_there_are_descriptors() {
         outcome.expect(0, POWERED_OFF);
         let report = Report::of(&outcome);
         assert_eq!(report.all("failed"), [""; 0], "{outcome}");
-        assert_eq!((report.number("known"), report.one("refused")), (3000, "nothing"), "{outcome}");
-        let bytes = (0..3000).map(|n: u32| n.to_string().len() as u64).sum::<u64>();
+        assert_eq!((report.number("known"), report.one("refused")), (800, "nothing"), "{outcome}");
+        let bytes = (0..800).map(|n: u32| n.to_string().len() as u64).sum::<u64>();
         assert_eq!([report.number("first"), report.number("again")], [bytes; 2], "{outcome}");
-        assert_eq!(report.number("names"), 2999, "{outcome}");
+        assert_eq!(report.number("names"), 799, "{outcome}");
         // Half of 1000 are for the rest, and of the others a quarter.
         let said =
             "kiln: warn: --share: a guest can open only 125 files at once, as ulimit -Hn is 1000";
