@@ -10,6 +10,7 @@ pub mod initramfs;
 pub mod linux;
 pub mod loader;
 
+mod packed;
 mod size;
 
 pub use linux::{Cmdline, CmdlineError, Initrd, InitrdError};

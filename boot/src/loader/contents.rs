@@ -9,6 +9,7 @@ use lz4_flex::block;
 use super::image::{Image, Protocol, Segment};
 use super::kernel::Kernel;
 use super::source::Source;
+use crate::packed::{self, damaged};
 
 /// The largest kernel that is unpacked, in bytes.
 const CONTENTS_MAX: u64 = 512 << 20;
@@ -21,8 +22,6 @@ const ALIGNMENT: u64 = 8;
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const XZ: &[u8] = b"\xfd7zXZ\0";
 const ZSTD: &[u8] = &0xfd2f_b528_u32.to_le_bytes();
-/// The most memory that its decoder may take, in KiB: a file may ask for 4 GiB.
-const XZ_MEMORY: u32 = 512 << 10;
 /// LZ4's old frame, which Linux packs itself in.
 const LZ4: &[u8] = &0x184c_2102_u32.to_le_bytes();
 /// What is in a block of that frame.
@@ -66,22 +65,17 @@ pub(super) fn reader<'a>(
     let mut packed = BufReader::with_capacity(64 << 10, Piece { source, at: from, end });
     let head = source.up_to(from, XZ.len()).map_err(io::Error::from)?;
     Ok(if head.starts_with(GZIP) {
-        Box::new(flate2::bufread::GzDecoder::new(packed))
+        packed::gzip(packed)
     } else if head.starts_with(XZ) {
-        Box::new(lzma_rust2::XzReader::new_mem_limit(packed, false, XZ_MEMORY))
+        packed::xz(packed)
     } else if head.starts_with(ZSTD) {
-        let decoder = ruzstd::decoding::StreamingDecoder::new(packed);
-        Box::new(decoder.map_err(|error| damaged(error.to_string()))?)
+        packed::zstd(packed)?
     } else if head.starts_with(LZ4) {
         packed.read_exact(&mut [0; LZ4.len()])?;
         Box::new(Lz4 { packed, block: Vec::new(), at: 0 })
     } else {
         return Err(ErrorKind::Unsupported.into());
     })
-}
-
-fn damaged(why: impl Into<String>) -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, why.into())
 }
 
 /// A part of a file.
