@@ -8,9 +8,11 @@ use crate::{Result, block, boot, command, files, idle, memory, net, pipe, vsock}
 
 /// Copies the stage into the lab's memory and goes on there: a look at a file
 /// of the host's makes virtual time jump by seconds. Only QEMU stays where it
-/// is, as it finds its firmware from there.
+/// is, as it finds its firmware from there. A guest that has the lab's root does not
+/// see what is in `/dev`, `/run` and `/tmp`.
 const ENTER: &str = r#"
-to=/dev/shm/figures
+mount -t tmpfs figures /mnt || exit
+to=/mnt/figures
 cp -rL "$0" $to || exit
 if [ -e $to/qemu ]; then ln -sf "$(readlink "$0/qemu")" $to/qemu; fi
 exec $to/figures --in-lab $to "$1"
