@@ -27,28 +27,38 @@ fn run(words: &[&str], count: usize) -> Outcome {
 
 #[test]
 fn the_bus_is_full_at_31_devices_each_with_windows_and_a_line() {
+    let number = |text: &str| u64::from_str_radix(text, 16).unwrap();
     // The entropy device is the last.
     let outcome = run(&["pci", "end:poweroff"], 30);
     outcome.expect(0, POWERED_OFF);
     let text = outcome.text();
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some("pci: slot 0 is 1b36:8, class 60000, line 0"));
-    let mut windows = Vec::new();
+    let (mut windows, mut ports) = (Vec::new(), Vec::new());
     for slot in 1..32 {
         let line = lines.next().unwrap();
         let kind = if slot < 31 { "1042, class 18000" } else { "1044, class ff0000" };
         let start = format!("pci: slot {slot} is 1af4:{kind}, line {}", 16 + slot % 8);
         let rest = line.strip_prefix(&start).unwrap_or_else(|| panic!("{line}"));
         for window in rest.split(", ").skip(1) {
-            let (size, base) = window.split_once(" at ").unwrap();
-            let [size, base] = [size, base].map(|n| u64::from_str_radix(n, 16).unwrap());
-            assert!(base % size == 0 && base >= 0xe800_0000, "{line}");
-            windows.push((base, base + size));
+            let (size, place) = window.split_once(" at ").unwrap();
+            let (of_kind, base) = match place.strip_prefix("port ") {
+                Some(base) => (&mut ports, number(base)),
+                None => (&mut windows, number(place)),
+            };
+            assert!(base % number(size) == 0, "{line}");
+            of_kind.push((base, base + number(size)));
         }
     }
-    assert_eq!(windows.len(), 62);
-    windows.sort_unstable();
-    assert!(windows.windows(2).all(|two| two[0].1 <= two[1].0), "windows overlap: {outcome}");
+    for (mut windows, each, place) in
+        [(windows, 2, 0xe800_0000..1 << 32), (ports, 1, 0xc000..0xd000)]
+    {
+        assert_eq!(windows.len(), 31 * each);
+        windows.sort_unstable();
+        let are_apart = windows.is_sorted_by(|one, next| one.1 <= next.0);
+        let are_inside = windows[0].0 >= place.start && windows.last().unwrap().1 <= place.end;
+        assert!(are_apart && are_inside, "{outcome}");
+    }
     assert_eq!(lines.next(), Some("pci: slots free 0"));
 }
 

@@ -12,7 +12,9 @@ enum {
     REG_BAR0 = 0x10,
     REG_CAPABILITIES = 0x34,
     REG_LINE = 0x3c,
+    COMMAND_PORTS = 1,
     COMMAND_MEMORY = 2,
+    BAR_PORTS = 1,
 };
 
 static void point(uint8_t slot, uint8_t offset) {
@@ -54,6 +56,8 @@ uint8_t pci_capability(uint8_t slot, uint8_t id, uint8_t after) {
 
 uint64_t pci_window(uint8_t slot, unsigned bar) {
     uint32_t low = pci_read(slot, REG_BAR0 + 4 * bar);
+    if (low & BAR_PORTS)
+        return low & ~3u;
     uint64_t high = (low & 6) == 4 ? pci_read(slot, REG_BAR0 + 4 * bar + 4) : 0;
     return high << 32 | (low & ~15u);
 }
@@ -62,9 +66,11 @@ uint64_t pci_window(uint8_t slot, unsigned bar) {
 static uint32_t size_of(uint8_t slot, unsigned bar) {
     uint8_t at = REG_BAR0 + 4 * bar;
     uint32_t before = pci_read(slot, at), command = pci_read(slot, REG_COMMAND);
-    pci_write16(slot, REG_COMMAND, command & ~COMMAND_MEMORY);
+    pci_write16(slot, REG_COMMAND, command & ~(COMMAND_PORTS | COMMAND_MEMORY));
     pci_write(slot, at, ~0u);
-    uint32_t mask = pci_read(slot, at) & ~15u;
+    /* There are no more than 16 bits of a port, so the others may be 0. */
+    uint32_t mask = pci_read(slot, at);
+    mask = mask & BAR_PORTS ? (mask & ~3u) | 0xffff0000 : mask & ~15u;
     pci_write(slot, at, before);
     pci_write16(slot, REG_COMMAND, command);
     return -mask;
@@ -102,7 +108,9 @@ void word_pci(const char *arg) {
               (uint64_t)(pci_read(slot, REG_LINE) & 0xff));
         for (unsigned bar = 0; bar < BARS; bar++)
             if (size_of(slot, bar))
-                print(", %x at %x", (uint64_t)size_of(slot, bar), pci_window(slot, bar));
+                print(", %x at %s%x", (uint64_t)size_of(slot, bar),
+                      pci_read(slot, REG_BAR0 + 4 * bar) & BAR_PORTS ? "port " : "",
+                      pci_window(slot, bar));
         print("\n");
     }
     print("pci: slots free %u\n", (uint64_t)absent);
