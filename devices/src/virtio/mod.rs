@@ -12,6 +12,7 @@ pub mod blk;
 mod config;
 pub mod console;
 mod device;
+mod doorbells;
 pub mod fs;
 mod interrupt;
 mod lanes;

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
-use event_manager::{EventOps, EventSet, Events, MutEventSubscriber};
+use event_manager::{EventOps, Events, MutEventSubscriber};
 use virtio_queue::Queue;
 use vmm_sys_util::eventfd::EventFd;
 
 use super::config::Config;
 use super::live::{Live, Role};
 use super::stats::Stats;
+use crate::virtio::doorbells;
 
 /// The half of the balloon that the event loop drives.
 pub(super) struct State {
@@ -82,8 +83,7 @@ impl State {
 
     /// Rings a doorbell of the device's own, to come back to that queue.
     fn knock(&self, index: usize) {
-        // Fails only when the counter is full, and then it rings anyway.
-        let _ = self.doorbells[index].write(1);
+        doorbells::ring(&self.doorbells, index);
     }
 
     fn serve(&mut self, index: usize) {
@@ -116,16 +116,12 @@ impl State {
 
 impl MutEventSubscriber for State {
     fn init(&mut self, ops: &mut EventOps) {
-        for (index, doorbell) in (0..).zip(&*self.doorbells) {
-            let events = Events::with_data(doorbell, index, EventSet::IN);
-            ops.add(events).expect("a fresh eventfd can be polled");
-        }
+        doorbells::listen(&self.doorbells, ops);
     }
 
     fn process(&mut self, events: Events, _ops: &mut EventOps) {
         let index = usize::try_from(events.data()).expect("a small number");
-        // Empty if the event came of an earlier start.
-        let _ = self.doorbells[index].read();
+        doorbells::silence(&self.doorbells, index);
         self.serve(index);
     }
 }

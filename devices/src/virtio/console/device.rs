@@ -11,7 +11,9 @@ use super::{Handle, Size};
 use crate::backend::console::{InputPort, Output};
 use crate::virtio::queue::Ring;
 use crate::virtio::spec::{self, console};
-use crate::virtio::{DeviceInfo, DeviceIo, StartError, Subscriber, VirtioDevice, config};
+use crate::virtio::{
+    DeviceInfo, DeviceIo, StartError, Subscriber, VirtioDevice, config, doorbells,
+};
 
 /// Enough for a driver that waits for each piece of text, as Linux does.
 const QUEUE_SIZE: u16 = 64;
@@ -40,10 +42,7 @@ impl Console {
             Arc::new([EventFd::new(EFD_NONBLOCK)?, EventFd::new(EFD_NONBLOCK)?]);
         let ready = Arc::new(EventFd::new(EFD_NONBLOCK)?);
         let bells = Arc::clone(&doorbells);
-        output.on_ready(move || {
-            // Fails only when the counter is full, and then it rings anyway.
-            let _ = bells[TX].write(1);
-        });
+        output.on_ready(move || doorbells::ring(&bells, TX));
         let state = State {
             output,
             doorbells: Arc::clone(&doorbells),

@@ -8,6 +8,7 @@ use vmm_sys_util::timerfd::TimerFd;
 use super::Size;
 use super::transmit::{self, Turn};
 use crate::backend::console::Output;
+use crate::virtio::doorbells;
 use crate::virtio::queue::{Ring, RingError};
 
 /// Queue of input (VIRTIO 1.2 §5.3.2).
@@ -70,8 +71,7 @@ impl Live {
 impl State {
     /// Rings a doorbell of the device's own, to come back to that queue.
     pub(super) fn ring(&self, queue: usize) {
-        // Fails only when the counter is full, and then it rings anyway.
-        let _ = self.doorbells[queue].write(1);
+        doorbells::ring(&self.doorbells, queue);
     }
 
     /// Changes the size; a driver that is live hears of it.
@@ -190,10 +190,7 @@ fn deliver(ring: &mut Ring, bytes: &[u8], done: &mut usize) -> Result<(), RingEr
 
 impl MutEventSubscriber for State {
     fn init(&mut self, ops: &mut EventOps) {
-        for (index, doorbell) in (0..).zip(&*self.doorbells) {
-            let events = Events::with_data(doorbell, index, EventSet::IN);
-            ops.add(events).expect("a fresh eventfd can be polled");
-        }
+        doorbells::listen(&self.doorbells, ops);
         let events = Events::with_data(&self.timer, TIMER, EventSet::IN);
         ops.add(events).expect("a fresh timer can be polled");
     }
@@ -203,8 +200,7 @@ impl MutEventSubscriber for State {
             return self.end_hush();
         }
         let queue = usize::try_from(events.data()).expect("a small number");
-        // Empty if the event came of an earlier start.
-        let _ = self.doorbells[queue].read();
+        doorbells::silence(&self.doorbells, queue);
         if queue == RX { self.offer_room() } else { self.transmit() }
     }
 }

@@ -3,11 +3,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use event_manager::{EventOps, EventSet, Events, MutEventSubscriber};
+use event_manager::{EventOps, Events, MutEventSubscriber};
 use vmm_sys_util::eventfd::EventFd;
 
 use super::{Crew, Lane};
-use crate::virtio::Subscriber;
+use crate::virtio::{Subscriber, doorbells};
 
 /// What the loop does with a queue's lane.
 pub(in crate::virtio) trait Turns<L>: Send {
@@ -67,23 +67,18 @@ impl<L: Lane, T: Turns<L> + 'static> Crew<L> for Looped<L, T> {
 
 impl<L, T> State<L, T> {
     fn ring(&self, index: usize) {
-        // Fails only when the counter is full, and then it rings anyway.
-        let _ = self.doorbells[index].write(1);
+        doorbells::ring(&self.doorbells, index);
     }
 }
 
 impl<L, T: Turns<L>> MutEventSubscriber for State<L, T> {
     fn init(&mut self, ops: &mut EventOps) {
-        for (index, doorbell) in (0..).zip(&*self.doorbells) {
-            let events = Events::with_data(doorbell, index, EventSet::IN);
-            ops.add(events).expect("a fresh eventfd can be polled");
-        }
+        doorbells::listen(&self.doorbells, ops);
     }
 
     fn process(&mut self, events: Events, _ops: &mut EventOps) {
         let index = usize::try_from(events.data()).expect("a small number");
-        // Empty if a stop drained it first.
-        let _ = self.doorbells[index].read();
+        doorbells::silence(&self.doorbells, index);
         let (Some(lane), turns) = &mut self.places[index] else { return };
         if turns.turn(lane) {
             self.ring(index);

@@ -8,6 +8,7 @@ use super::identity::{self, Identity};
 use super::pair::{Pair, Todo};
 use super::throttle::Throttle;
 use crate::backend::net::Offloads;
+use crate::virtio::doorbells;
 use crate::virtio::queue::Ring;
 
 /// What an event is about; the doorbells have the numbers of their queues.
@@ -48,10 +49,7 @@ enum Role {
 
 impl MutEventSubscriber for State {
     fn init(&mut self, ops: &mut EventOps) {
-        for (queue, doorbell) in (0..).zip(&*self.doorbells) {
-            let events = Events::with_data(doorbell, queue, EventSet::IN);
-            ops.add(events).expect("a fresh eventfd can be polled");
-        }
+        doorbells::listen(&self.doorbells, ops);
         for pair in &self.pairs {
             pair.init(ops);
         }
@@ -100,8 +98,7 @@ impl State {
 
     /// Rings a doorbell of the device's own, to come back to that queue.
     pub(super) fn ring(&self, queue: usize) {
-        // Fails only when the counter is full, and then it rings anyway.
-        let _ = self.doorbells[queue].write(1);
+        doorbells::ring(&self.doorbells, queue);
     }
 
     /// Tells the host, which has them for all pairs together.
@@ -114,8 +111,7 @@ impl State {
 
     /// The doorbell of `queue` rang.
     fn serve(&mut self, queue: usize, ops: &mut EventOps) {
-        // Empty if the event came of an earlier start.
-        let _ = self.doorbells[queue].read();
+        doorbells::silence(&self.doorbells, queue);
         match self.role(queue) {
             Role::ToGuest(pair) => self.receive(pair, ops),
             Role::ToHost(pair) => self.send(pair, ops),
