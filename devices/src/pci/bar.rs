@@ -2,16 +2,11 @@ use std::fmt;
 
 use vmm_core::bus::AddrRange;
 
+use super::spec::bar::{FLAGS, IO_FLAGS, IO_SPACE, PREFETCHABLE, TYPE_64_BIT};
+
 /// Base address registers of a function with a header of type 0.
 pub const BAR_COUNT: usize = 6;
 
-/// Bits 0 to 3 of a register for memory (PCI 3.0 §6.2.5.1): not an address.
-const TYPE_64_BIT: u32 = 0b100;
-const PREFETCHABLE: u32 = 0b1000;
-const FLAGS: u32 = 0b1111;
-/// Bits 0 and 1 of a register for ports, of which the first tells of it.
-const IO_SPACE: u32 = 0b01;
-const IO_FLAGS: u32 = 0b11;
 /// The most ports that one register may ask for (§6.2.5.1).
 const IO_MAX: u64 = 256;
 

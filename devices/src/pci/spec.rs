@@ -36,6 +36,22 @@ pub mod reg {
     pub const HEADER_END: u16 = 0x40;
 }
 
+/// Bits of a base address register (§6.2.5.1).
+pub mod bar {
+    /// The register is for ports.
+    pub const IO_SPACE: u32 = 1 << 0;
+    /// Those of one for ports that are no address.
+    pub const IO_FLAGS: u32 = 0b11;
+    /// Those of one for memory that say how wide it is.
+    pub const TYPE: u32 = 0b11 << 1;
+    /// 64 bits; the next register has the upper half.
+    pub const TYPE_64_BIT: u32 = 0b10 << 1;
+    /// Reads there have no effects.
+    pub const PREFETCHABLE: u32 = 1 << 3;
+    /// Those of one for memory that are no address.
+    pub const FLAGS: u32 = 0b1111;
+}
+
 /// Bits of the command register (§6.2.2).
 pub mod command {
     /// I/O space: the function decodes its ports.

@@ -1,16 +1,9 @@
 use vmm_core::bus::AddrRange;
 
 use super::{Root, SLOT_COUNT};
+use crate::pci::spec::bar::{FLAGS, IO_FLAGS, IO_SPACE, TYPE, TYPE_64_BIT};
 use crate::pci::spec::{command, reg};
 use crate::pci::{BAR_COUNT, Space};
-
-/// Bit 0 of a base address register: ports.
-const IO_SPACE: u32 = 0b1;
-const IO_FLAGS: u32 = 0b11;
-/// Bits 2 and 1 of one for memory: 64-bit.
-const TYPE: u32 = 0b110;
-const TYPE_64_BIT: u32 = 0b100;
-const FLAGS: u32 = 0b1111;
 
 /// The functions' windows do not fit.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
