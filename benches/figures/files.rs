@@ -29,7 +29,9 @@ const MOUNT: &str = "mkdir -p /mnt && { mount -t virtiofs t /mnt 2>/dev/null || 
 /// In the lab, in virtual time: small files read, and git's look at a checkout,
 /// through a share of Kiln's, QEMU's 9p, and in the lab itself, in turns.
 pub(crate) fn measure(stage: &Stage) -> Result<Vec<Figure>> {
+    eprintln!("figures: files: 30,000 are being made");
     let place = prepare(stage)?;
+    eprintln!("figures: files: guests start, three rounds follow");
     let mut read = Figure::new("10,000 small files read, caches empty", "files/s");
     read = read.goal("≥ 2 × QEMU").ratios_to(QEMU);
     let mut status = ["git status, 20,000 files, first", "git status again"]

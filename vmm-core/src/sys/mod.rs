@@ -5,6 +5,7 @@ mod entropy;
 pub mod footprint;
 mod iovec;
 pub mod loopback;
+mod names;
 mod poll;
 pub mod probe;
 pub mod process;
@@ -24,6 +25,7 @@ pub use block::{
 };
 pub use entropy::fill_random;
 pub use iovec::{read_at, read_once, write_at, write_once};
+pub use names::{Name, read_names};
 pub use poll::{wait_readable, wait_woken, wait_writable};
 pub use storage::{ImageFile, Stored};
 pub use tap::{Offloads, Tap, TapError};

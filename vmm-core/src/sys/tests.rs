@@ -1,4 +1,4 @@
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 
 use vm_memory::{Bytes, VolatileSlice};
 
@@ -53,4 +53,35 @@ fn random_bytes_fill_all_of_a_slice_and_nothing_else() {
     let inside = bytes[16..len - 16].chunks_exact(32);
     assert!(inside.clone().all(|chunk| chunk != [0; 32]));
     assert!(inside.clone().skip(1).all(|chunk| chunk != &bytes[16..48]));
+}
+
+#[test]
+fn a_directory_is_read_on_from_any_of_its_names() {
+    let place = tempfile::tempdir().unwrap();
+    for number in 0..50 {
+        std::fs::write(place.path().join(format!("file-{number}")), b"").unwrap();
+    }
+    let mut directory = std::fs::File::open(place.path()).unwrap();
+    let mut read = |offset, room| -> Vec<(String, u64, u8)> {
+        directory.seek(SeekFrom::Start(offset)).unwrap();
+        let mut buffer = vec![0; room];
+        let names = read_names(&directory, &mut buffer).unwrap();
+        names.map(|name| (name.name.to_str().unwrap().into(), name.next, name.kind)).collect()
+    };
+    let all = read(0, 1 << 16);
+    assert_eq!(all.len(), 52);
+    assert_eq!(all.iter().filter(|(.., kind)| *kind == libc::DT_REG).count(), 50);
+    for (index, (_, next, _)) in all.iter().enumerate() {
+        let rest = read(*next, 300);
+        assert_eq!(rest.is_empty(), index == all.len() - 1);
+        assert_eq!(rest, all[index + 1..][..rest.len()]);
+    }
+}
+
+#[test]
+fn a_directory_without_room_for_a_name_is_an_error() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = std::fs::File::open(place.path()).unwrap();
+    let read = read_names(&directory, &mut [0; 8]).map(Iterator::count);
+    assert_eq!(read.unwrap_err().raw_os_error(), Some(libc::EINVAL));
 }

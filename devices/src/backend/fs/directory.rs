@@ -141,6 +141,9 @@ impl Session {
         take: &mut dyn FnMut(DirEntry<'_>, Option<Entry>) -> bool,
     ) -> io::Result<()> {
         let _hold = self.hold(inode)?;
+        if let Some(folder) = self.folder(inode, handle) {
+            return self.read_folder(inode, &folder, (offset, size), with_inodes, take);
+        }
         let mut tries = TRIES;
         loop {
             let mut has_any = false;

@@ -19,19 +19,19 @@ use nix::unistd::linkat;
 /// # Errors
 /// What the host said; ESTALE if the host moved either meanwhile.
 pub(super) fn link(files: &PassthroughFs, inode: u64, parent: u64, name: &CStr) -> io::Result<()> {
-    let file = open(files, inode, 0)?;
-    let directory = open(files, parent, libc::O_DIRECTORY)?;
+    let file = open(files, inode, libc::O_PATH)?;
+    let directory = open(files, parent, libc::O_PATH | libc::O_DIRECTORY)?;
     let file = format!("/proc/self/fd/{}", file.as_raw_fd());
     let cwd = nix::fcntl::AT_FDCWD;
     linkat(cwd, Path::new(&file), &directory, name, AtFlags::AT_SYMLINK_FOLLOW)?;
     Ok(())
 }
 
-/// A descriptor of `inode`, by the path that it has now. What is found there is
+/// A descriptor of `inode` (`O_…` in `flags`), by the path that it has now. What is found there is
 /// compared with what the guest knows: a path can change at any time.
-fn open(files: &PassthroughFs, inode: u64, flags: i32) -> io::Result<File> {
+pub(super) fn open(files: &PassthroughFs, inode: u64, flags: i32) -> io::Result<File> {
     let path = files.readlinkat_proc_file(inode)?;
-    let flags = libc::O_PATH | libc::O_NOFOLLOW | flags;
+    let flags = libc::O_NOFOLLOW | flags;
     let file = File::options().read(true).custom_flags(flags).open(path)?;
     let found = file.metadata()?;
     let (known, _) = files.getattr(&Context::default(), inode, None)?;

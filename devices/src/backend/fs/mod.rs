@@ -9,6 +9,7 @@
 //! those that were not used for long, and looks them up again, name by name.
 
 mod directory;
+mod folder;
 mod hold;
 mod link;
 mod memory;

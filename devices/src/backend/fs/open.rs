@@ -59,6 +59,7 @@ impl Session {
         let hold = self.hold(inode)?;
         self.take_handle()?;
         let opened = self.opened(self.files.opendir(&SELF, inode, 0))?;
+        self.folders().add(opened.handle, inode);
         hold.keep();
         Ok(opened)
     }
@@ -131,6 +132,9 @@ impl Session {
     /// EBADF if it is not open.
     pub fn release_directory(&self, inode: u64, handle: u64) -> io::Result<()> {
         self.files.releasedir(&SELF, inode, 0, handle)?;
+        if self.folders().remove(handle) {
+            self.drop_handle();
+        }
         self.drop_handle();
         self.end(inode);
         Ok(())

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::unistd::geteuid;
 use vm_memory::VolatileSlice;
 
+use super::folder::Folders;
 use super::memory::Pieces;
 use super::open::clean;
 use super::share::{Limits, ShareOptions};
@@ -68,6 +69,7 @@ pub enum Value {
 pub struct Session {
     pub(super) files: PassthroughFs,
     pub(super) table: Mutex<Table>,
+    pub(super) folders: Mutex<Folders>,
     pub(super) limits: Limits,
     pub(super) handles: AtomicUsize,
     pub(super) read_only: bool,
@@ -83,6 +85,7 @@ impl Session {
         Self {
             files,
             table: Mutex::new(Table::new(options.limits)),
+            folders: Mutex::default(),
             limits: options.limits,
             handles: AtomicUsize::new(0),
             read_only: options.read_only,

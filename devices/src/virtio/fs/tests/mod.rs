@@ -3,6 +3,7 @@ mod few;
 mod hostile;
 mod messages;
 mod parsing;
+mod reading;
 mod readonly;
 
 use std::num::NonZeroU16;
