@@ -2,11 +2,12 @@
 //! without its symbol table.
 //!
 //! Source: Linux, scripts/kallsyms.c and kernel/kallsyms.c. The tables lie one
-//! after the other in read-only data, each aligned to 8 bytes: the number of
-//! symbols, their names, markers, tokens, their index; and offsets with the
-//! address that they count from, behind these since Linux 6.5, before them
-//! until then. A name is a length and as many numbers of tokens; the first
-//! letter of what they spell is the symbol's type.
+//! after the other in read-only data, each aligned to 8 bytes, and since Linux
+//! 7.0 to 4: the number of symbols, their names, markers, tokens, their index; and
+//! offsets, behind these since Linux 6.5, before them until then. A name is a
+//! length and as many numbers of tokens; the first letter of what they spell is
+//! the symbol's type. Offsets count from an address that stands behind them, and
+//! since Linux 7.0 each from where it lies itself.
 
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "the numbers in tests are small")]
@@ -31,6 +32,10 @@ const SPELLED_MAX: usize = 128 << 20;
 const STEPS: usize = 64 << 20;
 /// One of so many symbols has a marker.
 const MARKED: usize = 256;
+/// How the tables have been aligned, in bytes.
+const ALIGNMENTS: [usize; 2] = [8, 4];
+/// The symbol with which a kernel's code begins.
+const FIRST: &str = "_text";
 /// The letters that a type can be.
 const TYPES: &[u8] = b"aAbBcCdDgGiInNpPrRsStTuUvVwW?-";
 /// Where 64-bit kernels are linked (Linux,
@@ -38,15 +43,23 @@ const TYPES: &[u8] = b"aAbBcCdDgGiInNpPrRsStTuUvVwW?-";
 const LINKED: std::ops::Range<u64> = 0xffff_ffff_8000_0000..0xffff_ffff_c000_0000;
 
 /// The symbols of code in the kernel `image`; `None` if it holds none that are
-/// understood.
+/// understood. Of Linux 7.0 and later only their distances are known: there, the
+/// addresses are those of a kernel that lies as low as it can be linked.
 pub fn read(image: &[u8]) -> Option<Vec<(u64, Box<str>)>> {
     let mut steps = STEPS;
-    memmem::find_iter(image, DIGITS).find_map(|digits| {
+    let places = memmem::find_iter(image, DIGITS);
+    let mut places = places.flat_map(|digits| ALIGNMENTS.map(|alignment| (digits, alignment)));
+    places.find_map(|(digits, alignment)| {
         steps = steps.checked_sub(TOKENS)?;
-        let tokens = Tokens::around(image, digits)?;
+        let tokens = Tokens::around(image, digits, alignment)?;
         let names = Names::before(image, &tokens, &mut steps)?;
-        let addresses = Addresses::of(image, &tokens, &names)?;
-        Some(names.spell(image, &tokens, &addresses)).filter(|symbols| !symbols.is_empty())
+        let spelled = names.spell(image, &tokens);
+        let addresses = Addresses::of(image, &tokens, &names, &spelled)?;
+        let placed = spelled.into_iter().filter_map(|(number, name)| {
+            let address = addresses.get(image, number)?;
+            Some((address, name))
+        });
+        Some(placed.collect::<Vec<_>>()).filter(|symbols| !symbols.is_empty())
     })
 }
 
@@ -74,29 +87,27 @@ fn text(image: &[u8], at: usize) -> Option<&[u8]> {
     Some(&rest[..memchr::memchr(0, rest)?])
 }
 
-/// Where the next table can begin.
-fn aligned(at: usize) -> usize {
-    at.next_multiple_of(8)
-}
-
 /// What each number stands for.
 struct Tokens<'a> {
     texts: [&'a [u8]; TOKENS],
     /// Where they begin, and where their index ends.
     start: usize,
     end: usize,
+    /// How all tables are aligned.
+    alignment: usize,
 }
 
 impl<'a> Tokens<'a> {
     /// The tokens of which those of the digits lie at `digits`.
-    fn around(image: &'a [u8], digits: usize) -> Option<Self> {
+    fn around(image: &'a [u8], digits: usize, alignment: usize) -> Option<Self> {
         const ZERO: usize = b'0' as usize;
         // To the end: the index lies behind.
         let mut at = digits;
         for _ in ZERO..TOKENS {
             at += text(image, at)?.len() + 1;
         }
-        let (index, end) = (aligned(at), aligned(at) + 2 * TOKENS);
+        let index = at.next_multiple_of(alignment);
+        let end = index + 2 * TOKENS;
         let start = digits.checked_sub(u16_at(image, index + 2 * ZERO)?)?;
         let mut texts = [&[][..]; TOKENS];
         let mut expected = start;
@@ -108,7 +119,7 @@ impl<'a> Tokens<'a> {
             *token = text(image, here)?;
             expected = here + token.len() + 1;
         }
-        Some(Self { texts, start, end })
+        Some(Self { texts, start, end, alignment })
     }
 }
 
@@ -117,35 +128,37 @@ struct Names {
     /// Where the number of symbols lies, and how many there are.
     at: usize,
     count: usize,
+    /// Where the first name lies.
+    start: usize,
 }
 
 impl Names {
     /// The names that lie before `tokens`.
     fn before(image: &[u8], tokens: &Tokens<'_>, steps: &mut usize) -> Option<Self> {
-        let from = aligned(tokens.start.saturating_sub(NAMES_MAX));
-        (from..tokens.start).step_by(8).find_map(|at| {
+        let alignment = tokens.alignment;
+        let from = tokens.start.saturating_sub(NAMES_MAX).next_multiple_of(alignment);
+        (from..tokens.start).step_by(alignment).rev().find_map(|at| {
             // A number of 32 bits, and padding.
-            let count = usize::try_from(u64_at(image, at)?).ok()?;
-            let names = Self { at, count };
+            let count = match alignment {
+                4 => u32_at(image, at)?.into(),
+                _ => u64_at(image, at)?,
+            };
+            let names = Self { at, count: usize::try_from(count).ok()?, start: at + alignment };
+            let count = names.count;
             let fits = (1..=SYMBOLS_MAX).contains(&count);
             (fits && names.are_there(image, tokens, steps) == Some(true)).then_some(names)
         })
-    }
-
-    /// Where the first name lies.
-    fn start(&self) -> usize {
-        self.at + 8
     }
 
     /// Whether these are names: each begins with a type, and the markers between
     /// them and the tokens say where one of 256 lies.
     fn are_there(&self, image: &[u8], tokens: &Tokens<'_>, steps: &mut usize) -> Option<bool> {
         let mut marks = Vec::new();
-        let mut at = self.start();
+        let mut at = self.start;
         for number in 0..self.count {
             *steps = steps.checked_sub(1)?;
             if number % MARKED == 0 {
-                marks.push(u32::try_from(at - self.start()).ok()?);
+                marks.push(u32::try_from(at - self.start).ok()?);
             }
             let (text, next) = name(image, at)?;
             let first = tokens.texts[usize::from(*text.first()?)].first()?;
@@ -155,8 +168,9 @@ impl Names {
             at = next;
         }
         // Until Linux 4.19 a marker had 64 bits.
+        let aligned = |at: usize| at.next_multiple_of(tokens.alignment);
+        let at = aligned(at);
         Some([4, 8].into_iter().any(|width| {
-            let at = aligned(at);
             let agree =
                 |(number, mark): (usize, &u32)| u32_at(image, at + width * number) == Some(*mark);
             let end = aligned(at + width * marks.len());
@@ -166,14 +180,9 @@ impl Names {
         }))
     }
 
-    /// Those of code, spelled, with their addresses.
-    fn spell(
-        &self,
-        image: &[u8],
-        tokens: &Tokens<'_>,
-        addresses: &Addresses,
-    ) -> Vec<(u64, Box<str>)> {
-        let (mut symbols, mut at, mut room) = (Vec::new(), self.start(), SPELLED_MAX);
+    /// Those of code, spelled, each with its number among all.
+    fn spell(&self, image: &[u8], tokens: &Tokens<'_>) -> Vec<(usize, Box<str>)> {
+        let (mut symbols, mut at, mut room) = (Vec::new(), self.start, SPELLED_MAX);
         let mut spelled = Vec::new();
         for number in 0..self.count {
             let Some((text, next)) = name(image, at) else { break };
@@ -187,10 +196,9 @@ impl Names {
             }
             let Some((b't' | b'T' | b'w' | b'W', rest)) = spelled.split_first() else { continue };
             let Ok(name) = str::from_utf8(rest) else { continue };
-            let Some(address) = addresses.get(image, number) else { continue };
             let Some(left) = room.checked_sub(name.len()) else { break };
             room = left;
-            symbols.push((address, name.into()));
+            symbols.push((number, name.into()));
         }
         symbols
     }
@@ -216,33 +224,59 @@ fn name(image: &[u8], at: usize) -> Option<(&[u8], usize)> {
 struct Addresses {
     /// Where the table of their offsets is.
     at: usize,
-    /// What they count from.
-    base: u64,
-    /// Whether those that are not negative are addresses themselves, and the
-    /// others count down (`CONFIG_KALLSYMS_ABSOLUTE_PERCPU`).
-    are_split: bool,
+    count: Count,
+}
+
+/// How offsets count.
+enum Count {
+    /// Up from an address.
+    Up(u64),
+    /// Those that are not negative are addresses themselves, and the others
+    /// count down from this one (`CONFIG_KALLSYMS_ABSOLUTE_PERCPU`).
+    Split(u64),
+    /// Each from its own place in the table, which lies at this address.
+    Here(u64),
 }
 
 impl Addresses {
-    fn of(image: &[u8], tokens: &Tokens<'_>, names: &Names) -> Option<Self> {
-        let size = aligned(4 * names.count);
-        let behind = aligned(tokens.end);
+    fn of(
+        image: &[u8],
+        tokens: &Tokens<'_>,
+        names: &Names,
+        spelled: &[(usize, Box<str>)],
+    ) -> Option<Self> {
+        if tokens.alignment == 4 {
+            let (first, _) = spelled.iter().find(|(_, name)| **name == *FIRST)?;
+            let table = Self { at: tokens.end, count: Count::Here(0) };
+            let below = table.get(image, *first)?;
+            let count = Count::Here(LINKED.start.wrapping_sub(below));
+            return Some(Self { count, ..table });
+        }
+        let size = (4 * names.count).next_multiple_of(tokens.alignment);
+        let behind = tokens.end;
         let before = names.at.checked_sub(8 + size);
         let places = [Some((behind, behind + size)), before.map(|at| (at, at + size))];
         let (at, base) = places.into_iter().flatten().find_map(|(at, base)| {
             u64_at(image, base).filter(|base| LINKED.contains(base)).map(|base| (at, base))
         })?;
         let is_negative = |number| u32_at(image, at + 4 * number).is_some_and(|o| o >> 31 == 1);
-        Some(Self { at, base, are_split: (0..names.count).any(is_negative) })
+        let is_split = (0..names.count).any(is_negative);
+        Some(Self { at, count: if is_split { Count::Split(base) } else { Count::Up(base) } })
     }
 
     fn get(&self, image: &[u8], number: usize) -> Option<u64> {
         let offset = u32_at(image, self.at + 4 * number)?;
-        if !self.are_split {
-            return self.base.checked_add(offset.into());
+        let signed = i64::from(offset.cast_signed());
+        match self.count {
+            Count::Up(base) => base.checked_add(offset.into()),
+            // Linux: base - 1 - offset, the offset being negative.
+            Count::Split(base) => {
+                (signed < 0).then(|| base.checked_add(signed.unsigned_abs() - 1)).flatten()
+            }
+            Count::Here(table) => {
+                let place = table.wrapping_add(4 * u64::try_from(number).ok()?);
+                Some(place.wrapping_add_signed(signed))
+            }
         }
-        let down = offset.cast_signed();
-        // Linux: base - 1 - offset, the offset being negative.
-        (down < 0).then(|| self.base.checked_add(u64::from(down.unsigned_abs()) - 1)).flatten()
     }
 }

@@ -15,15 +15,28 @@ struct Shape {
     has_wide_marks: bool,
     /// An order of the names before the tokens.
     has_order: bool,
-    /// Bytes before the tables, a multiple of 8.
+    /// As since Linux 7.0: aligned to 4 bytes, and offsets each from its own place.
+    is_late: bool,
+    /// Bytes before the tables, a multiple of 8, or of 4 with `is_late`.
     before: usize,
 }
 
-const SHAPE: Shape =
-    Shape { is_new: true, is_split: false, has_wide_marks: false, has_order: false, before: 64 };
+const SHAPE: Shape = Shape {
+    is_new: true,
+    is_split: false,
+    has_wide_marks: false,
+    has_order: false,
+    is_late: false,
+    before: 64,
+};
 
-fn pad(image: &mut Vec<u8>) {
-    image.resize(image.len().next_multiple_of(8), 0);
+const LATE: Shape = Shape { is_late: true, before: 68, ..SHAPE };
+
+impl Shape {
+    fn pad(self, image: &mut Vec<u8>) {
+        let alignment = if self.is_late { 4 } else { 8 };
+        image.resize(image.len().next_multiple_of(alignment), 0);
+    }
 }
 
 /// Types and names as numbers of tokens: letters, but for "idle", which is one
@@ -42,21 +55,26 @@ fn packed(symbol: &str) -> Vec<u8> {
 /// they are.
 fn kernel(shape: Shape, symbols: &[(String, u64)]) -> Vec<u8> {
     let mut offsets = Vec::new();
-    for (_, address) in symbols {
+    for (number, (_, address)) in symbols.iter().enumerate() {
+        // Where the table lies is not known to who reads it.
+        let place = (BASE - 0x10_0000).wrapping_add(4 * number as u64);
         let offset = match (shape.is_split, address.checked_sub(BASE)) {
+            _ if shape.is_late => address.wrapping_sub(place) as u32,
             (true, Some(up)) => (-1 - up as i64) as u32,
             (_, up) => up.unwrap_or(*address) as u32,
         };
         offsets.extend(offset.to_le_bytes());
     }
-    pad(&mut offsets);
-    offsets.extend(BASE.to_le_bytes());
+    if !shape.is_late {
+        shape.pad(&mut offsets);
+        offsets.extend(BASE.to_le_bytes());
+    }
 
     let mut image = vec![0xcc; shape.before];
     if !shape.is_new {
         image.extend(&offsets);
     }
-    image.extend((symbols.len() as u64).to_le_bytes());
+    image.extend(&(symbols.len() as u64).to_le_bytes()[..if shape.is_late { 4 } else { 8 }]);
     let (names, mut marks): (_, Vec<u8>) = (image.len(), Vec::new());
     for (number, (name, _)) in symbols.iter().enumerate() {
         if number % 256 == 0 {
@@ -66,12 +84,12 @@ fn kernel(shape: Shape, symbols: &[(String, u64)]) -> Vec<u8> {
         }
         image.extend(packed(name));
     }
-    pad(&mut image);
+    shape.pad(&mut image);
     image.extend(marks);
-    pad(&mut image);
+    shape.pad(&mut image);
     if shape.has_order {
         image.extend(vec![7; 3 * symbols.len()]);
-        pad(&mut image);
+        shape.pad(&mut image);
     }
     let (mut index, tokens) = (Vec::new(), image.len());
     for number in 0..=255 {
@@ -82,10 +100,10 @@ fn kernel(shape: Shape, symbols: &[(String, u64)]) -> Vec<u8> {
             byte => image.extend([byte, 0]),
         }
     }
-    pad(&mut image);
+    shape.pad(&mut image);
     image.extend(index);
     if shape.is_new {
-        pad(&mut image);
+        shape.pad(&mut image);
         image.extend(&offsets);
     }
     image
@@ -93,6 +111,7 @@ fn kernel(shape: Shape, symbols: &[(String, u64)]) -> Vec<u8> {
 
 fn symbols() -> Vec<(String, u64)> {
     let mut symbols = vec![("Apercpu_thing".to_owned(), 0x1000)];
+    symbols.push(("T_text".into(), BASE));
     symbols.extend((0..600).map(|n| (format!("tcall_{n}"), BASE + 0x100 * n)));
     symbols.push(("Tdefault_idle".into(), BASE + 0x10_0000));
     symbols.push(("Dsome_data".into(), BASE + 0x20_0000));
@@ -122,6 +141,24 @@ fn the_code_of_a_kernel_has_names_however_its_tables_lie() {
 }
 
 #[test]
+fn the_code_of_a_late_kernel_has_names_and_distances() {
+    let low = |found: Vec<(u64, Box<str>)>| {
+        let moved = |(at, name)| (at + (BASE - 0xffff_ffff_8000_0000), name);
+        found.into_iter().map(moved).collect::<Vec<_>>()
+    };
+    for before in [4, 64, 4092, 4096] {
+        for has_order in [true, false] {
+            let found = read(&kernel(Shape { before, has_order, ..LATE }, &symbols()));
+            assert_eq!(low(found.unwrap()), code(&symbols()), "{before}");
+        }
+    }
+    // Without the first symbol of code, nothing tells where the others are.
+    let others: Vec<_> = symbols().into_iter().filter(|(name, _)| name != "T_text").collect();
+    assert_eq!(read(&kernel(LATE, &others)), None);
+    assert!(read(&kernel(SHAPE, &others)).is_some());
+}
+
+#[test]
 fn what_stands_around_the_tables_does_not_matter() {
     let tables = kernel(SHAPE, &symbols());
     // Numbers from 0 to 9, but no tokens; and a count, but no names.
@@ -129,7 +166,7 @@ fn what_stands_around_the_tables_does_not_matter() {
     let one = [&1_u64.to_le_bytes()[..], &[1, b't', 0, 0, 0, 0, 0, 0], &[0; 16]].concat();
     let other = [&300_u64.to_le_bytes()[..], &[5; 4096]].concat();
     let mut image = [&digits[..], &[0; 4], &one, &other].concat();
-    pad(&mut image);
+    SHAPE.pad(&mut image);
     image.extend(tables);
     image.extend([0xff; 1000]);
     assert_eq!(read(&image).unwrap(), code(&symbols()));
@@ -141,6 +178,11 @@ fn a_kernel_without_the_tables_has_no_names() {
     assert_eq!(read(&[b'0', 0].repeat(5000)), None);
     let whole = kernel(SHAPE, &symbols());
     for end in (0..whole.len()).step_by(97) {
+        assert_eq!(read(&whole[..end]), None, "{end}");
+    }
+    // Of a late one, the offsets come last, and none is missed.
+    let whole = kernel(LATE, &symbols());
+    for end in (0..whole.len() - 4 * symbols().len()).step_by(97) {
         assert_eq!(read(&whole[..end]), None, "{end}");
     }
 }
@@ -158,9 +200,9 @@ fn the_corpus_of_the_fuzzer_is_survived() {
 }
 
 /// One symbol of each kind is enough to be spoilt.
-fn small() -> Vec<u8> {
+fn small(shape: Shape) -> Vec<u8> {
     let all = symbols();
-    kernel(SHAPE, &[&all[..3], &all[601..]].concat())
+    kernel(shape, &[&all[..4], &all[602..]].concat())
 }
 
 proptest! {
@@ -171,9 +213,10 @@ proptest! {
 
     #[test]
     fn spoilt_tables_are_names_or_none(
+        is_late in any::<bool>(),
         spoils in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
     ) {
-        let mut image = small();
+        let mut image = small(if is_late { LATE } else { SHAPE });
         for (place, value) in spoils {
             let at = place.index(image.len());
             image[at] = value;
