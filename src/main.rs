@@ -119,7 +119,7 @@ fn start(
     log::info!("booting {} with {memory} of memory, processors: {cpus}", kernel.display());
     log::debug!("kernel command line: {cmdline}");
     let outcome = machine::run(groundwork, &config, LocalPorts::default(), phases)?;
-    report.observe(&outcome, machine::hint(&config, &outcome.verdict));
+    report.observe(&outcome, machine::hint(&config, &outcome.verdict, phases));
     Ok(outcome.verdict)
 }
 

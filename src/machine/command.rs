@@ -3,6 +3,7 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::Instant;
 
 use boot::initramfs::{Driver, Initramfs, ModuleTree, ModulesError};
 use boot::loader::loaded_size;
@@ -126,7 +127,7 @@ pub(super) fn lack(config: &VmConfig) -> Option<String> {
     if tree(command, release.as_deref()).ok()?.is_some() {
         return None;
     }
-    let options = kernel.options().ok()??;
+    let options = kernel.options(Instant::now() + options::PATIENCE).ok()??;
     options::lack(&options, release.as_deref(), &drivers(config.transport))
 }
 

@@ -1,10 +1,13 @@
+use super::phases::{Milestone, Phases};
 use crate::config::{Transport, VmConfig};
 use crate::exit::Verdict;
 
-/// What may help after `verdict`, as a sentence, for the mistakes that
-/// everybody makes once.
-pub fn hint(config: &VmConfig, verdict: &Verdict) -> Option<String> {
+/// What may help after `verdict` of a run that got as far as `phases` say, as a
+/// sentence, for the mistakes that everybody makes once.
+pub fn hint(config: &VmConfig, verdict: &Verdict, phases: &Phases) -> Option<String> {
+    // A kernel that has started the command has all that takes; it may take a while to ask it.
     if config.command.is_some()
+        && !phases.has_reached(Milestone::CommandStarted)
         && matches!(verdict, Verdict::CommandLost { .. } | Verdict::Panicked { .. })
         && let Some(lack) = super::command::lack(config)
     {

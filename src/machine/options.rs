@@ -1,9 +1,15 @@
+use std::time::{Duration, Instant};
+
 use boot::initramfs::Driver;
 use boot::loader::{KernelOptions, Setting};
 use boot::{Kernel, KernelKind};
 
 use super::RunError;
 use super::error::host;
+
+/// How long one may take to tell, once its run has failed or before it begins. In Debian's kernel
+/// it takes half a second to unpack what tells.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a kernel must have in itself for a command: no module gives it.
 const BUILT_IN: [&str; 6] =
@@ -23,7 +29,8 @@ pub(super) fn check(
     if kernel.kind() == KernelKind::BzImage {
         return Ok(());
     }
-    let Some(options) = kernel.options().map_err(host("read the kernel"))? else { return Ok(()) };
+    let options = kernel.options(Instant::now() + PATIENCE).map_err(host("read the kernel"))?;
+    let Some(options) = options else { return Ok(()) };
     match lack(&options, release, drivers) {
         None => Ok(()),
         Some(why) => Err(RunError::Options { path: kernel.path().to_owned(), why }),

@@ -139,20 +139,21 @@ fn panic(line: &str) -> Verdict {
 #[test]
 fn a_guest_without_a_root_is_told_what_it_had() {
     let verdict = panic("VFS: Unable to mount root fs on unknown-block(0,0)");
-    let text = hint(&config("root=/dev/vda1 root=/dev/vdb rw", 2), &verdict).unwrap();
+    let text =
+        hint(&config("root=/dev/vda1 root=/dev/vdb rw", 2), &verdict, &Phases::begin()).unwrap();
     assert!(text.starts_with("2 disks are attached, /dev/vda and on, and root=/dev/vdb is given;"));
     assert!(text.contains("needs VIRTIO_PCI, VIRTIO_BLK"), "{text}");
     let off_pci = VmConfig { transport: Transport::Mmio, ..config("rw", 0) };
-    let text = hint(&off_pci, &verdict).unwrap();
+    let text = hint(&off_pci, &verdict, &Phases::begin()).unwrap();
     assert!(text.contains("needs VIRTIO_MMIO, VIRTIO_BLK"), "{text}");
-    let text = hint(&config("rw", 0), &verdict).unwrap();
+    let text = hint(&config("rw", 0), &verdict, &Phases::begin()).unwrap();
     assert!(text.starts_with("no disk is attached, and no root= is given;"), "{text}");
 }
 
 #[test]
 fn other_endings_need_no_hint() {
-    assert_eq!(hint(&config("", 0), &panic("Attempted to kill init!")), None);
-    assert_eq!(hint(&config("", 0), &Verdict::PoweredOff), None);
+    assert_eq!(hint(&config("", 0), &panic("Attempted to kill init!"), &Phases::begin()), None);
+    assert_eq!(hint(&config("", 0), &Verdict::PoweredOff, &Phases::begin()), None);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use lz4_flex::block;
 
 use super::image::{Image, Protocol, Segment};
 use super::kernel::Kernel;
+use super::sections::Part;
 use super::source::Source;
 use crate::packed::{self, damaged};
 
@@ -78,6 +79,11 @@ pub(super) fn reader<'a>(
     })
 }
 
+/// A part of an image, as it is.
+pub(super) fn part<'a>(source: &'a Source<'a>, part: Part) -> impl Read + 'a {
+    Piece { source, at: part.offset, end: part.offset + part.size }
+}
+
 /// A part of a file.
 struct Piece<'a> {
     source: &'a Source<'a>,
@@ -88,10 +94,10 @@ struct Piece<'a> {
 impl Read for Piece<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
-        let bytes = self.source.up_to(self.at, left.min(buffer.len())).map_err(io::Error::from)?;
-        buffer[..bytes.len()].copy_from_slice(&bytes);
-        self.at += u64::try_from(bytes.len()).expect("a length has at most 64 bits");
-        Ok(bytes.len())
+        let room = left.min(buffer.len());
+        let count = self.source.fill(self.at, &mut buffer[..room]).map_err(io::Error::from)?;
+        self.at += u64::try_from(count).expect("a length has at most 64 bits");
+        Ok(count)
     }
 }
 

@@ -6,8 +6,9 @@ use linux_loader::bootparam::setup_header;
 use memchr::memmem::Finder;
 
 use super::error::ParseError;
-use super::image::{self, Image, Protocol, Segment};
+use super::image::{self, Image, Protocol};
 use super::kernel::Kernel;
+use super::sections::{self, Part};
 use super::source::Source;
 
 /// Where a bzImage's version text is counted from (Linux,
@@ -18,7 +19,7 @@ const RELEASE_MAX: usize = 128;
 /// What stands before the release in the kernel's banner.
 const BANNER: &[u8] = b"Linux version ";
 /// How much of an ELF file is searched at once.
-const STEP: usize = 1 << 20;
+const STEP: usize = 64 << 10;
 
 impl Kernel {
     /// The release that the kernel calls itself by, as `uname -r` prints it;
@@ -46,21 +47,26 @@ pub fn release_of_bytes(bytes: &[u8]) -> Option<String> {
 fn release(image: &Image, source: &Source<'_>) -> Result<Option<String>, ParseError> {
     match &image.protocol {
         Protocol::BzImage(header) => of_header(source, header),
-        _ => of_banner(source, &image.segments),
+        _ => of_banner(source, image),
     }
 }
 
-/// The release in the banner that lies somewhere in what is loaded.
-fn of_banner(source: &Source<'_>, segments: &[Segment]) -> Result<Option<String>, ParseError> {
+/// The release in the banner that lies somewhere in what is loaded, most likely in
+/// its read-only data.
+fn of_banner(source: &Source<'_>, image: &Image) -> Result<Option<String>, ParseError> {
+    let all = image.segments.iter().map(|s| Part { offset: s.offset, size: s.file_size });
+    let parts = sections::read_only_data(source).into_iter().chain(all);
     let finder = Finder::new(BANNER);
-    for segment in segments {
-        let end = segment.offset.saturating_add(segment.file_size);
-        let mut at = segment.offset;
+    let mut piece = vec![0; STEP + BANNER.len() + RELEASE_MAX];
+    for part in parts {
+        let end = part.offset.saturating_add(part.size);
+        let mut at = part.offset;
         while at < end {
-            let left = usize::try_from(end - at).unwrap_or(usize::MAX);
+            let left = usize::try_from(end - at).unwrap_or(usize::MAX).min(piece.len());
             // A banner across the edge is whole in one of the two pieces.
-            let piece = source.up_to(at, left.min(STEP + BANNER.len() + RELEASE_MAX))?;
-            let found = finder.find_iter(&piece).map(|found| found + BANNER.len());
+            let count = source.fill(at, &mut piece[..left])?;
+            let piece = &piece[..count];
+            let found = finder.find_iter(piece).map(|found| found + BANNER.len());
             if let Some(release) = found.filter_map(|from| first_word(&piece[from..])).next() {
                 return Ok(Some(release));
             }

@@ -30,6 +30,7 @@ mod options;
 mod place;
 mod program;
 mod pvh;
+mod sections;
 mod source;
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "the numbers in tests are small")]

@@ -2,13 +2,14 @@
 //! built with `CONFIG_IKCONFIG`.
 
 use std::io::{self, ErrorKind, Read};
+use std::time::Instant;
 
 use memchr::memmem;
 
-use super::contents;
-use super::image;
+use super::image::{self, Image};
 use super::kernel::Kernel;
 use super::source::Source;
+use super::{contents, sections};
 
 /// What stands before the packed options (Linux, kernel/configs.c), with how
 /// they begin, packed by gzip.
@@ -16,7 +17,7 @@ const START: &[u8] = b"IKCFG_ST\x1f\x8b\x08";
 /// How much of that is not theirs.
 const MARK: usize = 8;
 /// How much of a kernel is searched at once.
-const STEP: u64 = 1 << 20;
+const STEP: usize = 64 << 10;
 /// The most bytes of options; Linux has some 300,000.
 const OPTIONS_MAX: u64 = 8 << 20;
 
@@ -52,15 +53,14 @@ impl KernelOptions {
 
 impl Kernel {
     /// The options that the kernel was built with; `None` if it does not hold
-    /// them, or is packed in a way unknown here. Reads the image as far as it
-    /// must, and unpacks it.
+    /// them, is packed in a way unknown here, or takes until `deadline`. Reads
+    /// the image as far as it must, and unpacks it.
     ///
     /// # Errors
     /// What the host said when the file was read.
-    pub fn options(&self) -> io::Result<Option<KernelOptions>> {
+    pub fn options(&self, deadline: Instant) -> io::Result<Option<KernelOptions>> {
         let source = Source::file(&self.file, self.file.metadata()?.len());
-        let found = contents::reader(&self.image, &source).and_then(find);
-        match found {
+        match of_image(&self.image, &source, Some(deadline)) {
             Err(error) if is_of_contents(&error) => Ok(None),
             result => result,
         }
@@ -72,22 +72,41 @@ impl Kernel {
 pub fn options_of_bytes(bytes: &[u8]) -> Option<KernelOptions> {
     let source = Source::slice(bytes);
     let image = image::parse(&source).ok()?;
-    contents::reader(&image, &source).and_then(find).ok()?
+    of_image(&image, &source, None).ok()?
 }
 
-/// Whether an error is about what is in the file, not about reading it.
+/// An ELF file that says where its read-only data is has its options there.
+fn of_image(
+    image: &Image,
+    source: &Source<'_>,
+    deadline: Option<Instant>,
+) -> io::Result<Option<KernelOptions>> {
+    match sections::read_only_data(source) {
+        Some(data) => find(contents::part(source, data), deadline),
+        None => find(contents::reader(image, source)?, deadline),
+    }
+}
+
+/// Whether an error is about what is in the file, or the time for it, not about
+/// reading it.
 fn is_of_contents(error: &io::Error) -> bool {
-    let kinds = [ErrorKind::InvalidData, ErrorKind::InvalidInput, ErrorKind::UnexpectedEof];
-    kinds.contains(&error.kind())
-        || matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Other)
+    use ErrorKind::{InvalidData, InvalidInput, Other, TimedOut, UnexpectedEof, Unsupported};
+    matches!(
+        error.kind(),
+        InvalidData | InvalidInput | UnexpectedEof | Unsupported | Other | TimedOut
+    )
 }
 
-fn find(mut kernel: impl Read) -> io::Result<Option<KernelOptions>> {
+fn find(mut kernel: impl Read, deadline: Option<Instant>) -> io::Result<Option<KernelOptions>> {
     let finder = memmem::Finder::new(START);
-    let mut piece = Vec::new();
+    let step = u64::try_from(STEP).expect("a step is small");
+    let mut piece = Vec::with_capacity(STEP + START.len());
     loop {
-        if kernel.by_ref().take(STEP).read_to_end(&mut piece)? == 0 {
+        if kernel.by_ref().take(step).read_to_end(&mut piece)? == 0 {
             return Ok(None);
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(ErrorKind::TimedOut.into());
         }
         if let Some(found) = finder.find(&piece) {
             let packed = piece[found + MARK..].chain(kernel);

@@ -29,20 +29,28 @@ impl<'a> Source<'a> {
     pub(super) fn up_to(&self, offset: u64, limit: usize) -> Result<Vec<u8>, ParseError> {
         let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let size = left.min(limit);
+        let mut buffer = vec![0; size];
+        self.fill(offset, &mut buffer)?;
+        Ok(buffer)
+    }
+
+    /// Puts what there is from `offset` into `buffer`, as far as it has room;
+    /// returns how many bytes.
+    pub(super) fn fill(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, ParseError> {
+        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let size = left.min(buffer.len());
         if size == 0 {
-            return Ok(Vec::new());
+            return Ok(0);
         }
+        let buffer = &mut buffer[..size];
         match self.bytes {
-            Bytes::File(file) => {
-                let mut buffer = vec![0; size];
-                file.read_exact_at(&mut buffer, offset).map_err(ParseError::Read)?;
-                Ok(buffer)
-            }
+            Bytes::File(file) => file.read_exact_at(buffer, offset).map_err(ParseError::Read)?,
             Bytes::Slice(bytes) => {
                 let start = usize::try_from(offset).expect("the offset lies inside the slice");
-                Ok(bytes[start..][..size].to_vec())
+                buffer.copy_from_slice(&bytes[start..][..size]);
             }
         }
+        Ok(size)
     }
 
     /// Exactly `len` bytes from `offset`, which the headers of a `format`

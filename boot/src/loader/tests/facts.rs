@@ -23,7 +23,7 @@ fn the_release_is_read_from_the_header_or_the_banner() {
     assert_eq!(release_of_bytes(&file).as_deref(), Some("6.12.9+deb12-cloud-amd64"));
     let (_kept, kernel) = kernel(&file);
     assert_eq!(kernel.release().unwrap().as_deref(), Some("6.12.9+deb12-cloud-amd64"));
-    for before in [0, 4096, (1 << 20) - 20, (1 << 20) - 5, 3 << 20] {
+    for before in [0, 4096, (64 << 10) - 20, (64 << 10) - 5, 3 << 20] {
         let file = elf_of(before, b"Linux version 6.1.0-minimal (me@here)");
         assert_eq!(release_of_bytes(&file).as_deref(), Some("6.1.0-minimal"), "{before}");
     }

@@ -8,6 +8,7 @@ mod load;
 mod multiboot;
 mod options;
 mod properties;
+mod sections;
 
 use std::io::Write;
 

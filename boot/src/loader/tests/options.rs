@@ -20,12 +20,12 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// What `CONFIG_IKCONFIG` puts into a kernel.
-fn ikconfig() -> Vec<u8> {
+pub(super) fn ikconfig() -> Vec<u8> {
     [b"IKCFG_ST", &gzip(TEXT.as_bytes())[..], b"IKCFG_ED"].concat()
 }
 
 /// An ELF kernel that holds `text` behind `before` other bytes.
-fn elf_of(before: usize, text: &[u8]) -> Vec<u8> {
+pub(super) fn elf_of(before: usize, text: &[u8]) -> Vec<u8> {
     let data = [&vec![0x90; before][..], text, &[0; 300]].concat();
     let size = data.len() as u64;
     Elf { loads: vec![Load::at(BASE, &data, size)], ..Elf::new() }.bytes()
@@ -60,14 +60,19 @@ fn lz4(blocks: &[&[u8]]) -> Vec<u8> {
     frame
 }
 
+/// When all is over that is not stuck.
+fn later() -> Instant {
+    Instant::now() + Duration::from_secs(600)
+}
+
 fn contents(file: &[u8]) -> std::io::Result<Vec<u8>> {
     let (_kept, kernel) = kernel(file);
-    kernel.contents(Instant::now() + Duration::from_secs(600))
+    kernel.contents(later())
 }
 
 #[test]
 fn the_options_of_a_kernel_are_found_wherever_they_lie() {
-    for before in [0, 4096, (1 << 20) - 20, (1 << 20) - 5, 3 << 20] {
+    for before in [0, 4096, (64 << 10) - 20, (64 << 10) - 5, 3 << 20] {
         let options = options_of_bytes(&elf_of(before, &ikconfig())).unwrap();
         assert_eq!(options.setting("VIRTIO"), Setting::BuiltIn, "{before}");
         assert_eq!(options.setting("VIRTIO_FS"), Setting::Module);
@@ -78,7 +83,7 @@ fn the_options_of_a_kernel_are_found_wherever_they_lie() {
     let packed = bzimage_of(&gzip(&elf_of(5000, &ikconfig())));
     assert_eq!(options_of_bytes(&packed).unwrap().setting("VIRTIO_FS"), Setting::Module);
     let (_kept, kernel) = kernel(&packed);
-    assert!(kernel.options().unwrap().is_some());
+    assert!(kernel.options(later()).unwrap().is_some());
 }
 
 #[test]
@@ -93,8 +98,14 @@ fn a_kernel_without_its_options_says_so() {
     ] {
         assert_eq!(options_of_bytes(&file), None);
         let (_kept, kernel) = kernel(&file);
-        assert_eq!(kernel.options().unwrap(), None);
+        assert_eq!(kernel.options(later()).unwrap(), None);
     }
+}
+
+#[test]
+fn an_image_is_not_asked_for_longer_than_is_allowed() {
+    let (_kept, kernel) = kernel(&elf_of(0, &ikconfig()));
+    assert_eq!(kernel.options(Instant::now()).unwrap(), None);
 }
 
 #[test]
