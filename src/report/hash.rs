@@ -1,11 +1,18 @@
 use std::fmt::Write;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use vmm_core::sys;
+
+/// How much of a file is read at a time, in bytes.
+const PIECE: usize = 64 << 10;
 
 /// A file that a run was given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -37,11 +44,9 @@ impl Given {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Reads it, if it is still the same file.
-    pub(super) fn hash(&mut self) {
-        if self.state.is_some() && state(&self.file) == self.state {
-            self.sha256 = digest(&self.file).ok();
-        }
+    /// Notes what its contents hash to, if it is still the same file.
+    fn take(&mut self, digest: Option<String>) {
+        self.sha256 = digest.filter(|_| state(&self.file) == self.state);
     }
 }
 
@@ -52,18 +57,89 @@ fn state(path: &Path) -> Option<[i128; 5]> {
     Some([of(found.dev()), of(found.ino()), of(found.size()), seconds, nanos])
 }
 
-fn digest(path: &Path) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut file = File::open(path)?;
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        match io::Read::read(&mut file, &mut buffer)? {
-            0 => break,
-            count => hasher.update(&buffer[..count]),
+/// The thread `hash`, which hashes files while the run goes on, in the time that it
+/// leaves over.
+#[derive(Debug)]
+pub(super) struct Hashing {
+    thread: JoinHandle<Vec<Reading>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Hashing {
+    /// Begins with the files as they are now. The thread takes no signals.
+    ///
+    /// # Errors
+    /// If the host has no thread left.
+    pub(super) fn begin<'a>(files: impl Iterator<Item = &'a Given>) -> io::Result<Self> {
+        let mut readings: Vec<_> = files.map(Reading::begin).collect();
+        let stop = Arc::new(AtomicBool::new(false));
+        let theirs = Arc::clone(&stop);
+        let hash = move || {
+            if let Err(error) = sys::give_way() {
+                log::debug!("the thread that hashes stays as urgent as others: {error}");
+            }
+            readings.iter_mut().for_each(|reading| reading.go_on(&theirs));
+            readings
+        };
+        let builder = Builder::new().name("hash".into()).stack_size(64 << 10);
+        let thread = sys::signal::shielded(|| builder.spawn(hash))?;
+        Ok(Self { thread, stop })
+    }
+
+    /// Does what the thread has not come to, and tells the files, the same in the
+    /// same order.
+    pub(super) fn finish<'a>(self, files: impl Iterator<Item = &'a mut Given>) {
+        // Behind all others, it might take long over it.
+        self.stop.store(true, Ordering::Relaxed);
+        // A thread that has panicked has said so.
+        let readings = self.thread.join().unwrap_or_default();
+        for (file, mut reading) in files.zip(readings) {
+            reading.go_on(&AtomicBool::new(false));
+            file.take(reading.digest());
         }
     }
-    Ok(hasher.finalize().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
+}
+
+/// A file that is being hashed.
+#[derive(Debug)]
+struct Reading {
+    /// `None` once all of it is read, or if it cannot be.
+    file: Option<File>,
+    hasher: Option<Sha256>,
+}
+
+impl Reading {
+    fn begin(file: &Given) -> Self {
+        let file = file.state.and_then(|_| File::open(&file.file).ok());
+        Self { hasher: file.is_some().then(Sha256::new), file }
+    }
+
+    /// Reads on to the end, or until it is to `stop`.
+    fn go_on(&mut self, stop: &AtomicBool) {
+        let (Some(file), Some(hasher)) = (&mut self.file, &mut self.hasher) else { return };
+        let mut piece = vec![0; PIECE];
+        while !stop.load(Ordering::Relaxed) {
+            match file.read(&mut piece) {
+                Ok(0) => {
+                    self.file = None;
+                    return;
+                }
+                Ok(count) => hasher.update(&piece[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    *self = Self { file: None, hasher: None };
+                    return;
+                }
+            }
+        }
+    }
+
+    /// In hexadecimal digits, if all of it was read.
+    fn digest(self) -> Option<String> {
+        let digest = self.hasher?.finalize();
+        Some(digest.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        }))
+    }
 }

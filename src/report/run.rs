@@ -6,7 +6,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use serde::Serialize;
 
 use super::file::{self, ReportError};
-use super::hash::Given;
+use super::hash::{Given, Hashing};
 use super::junit::{Case, Fault, Suite};
 use crate::config::{VerdictConfig, VmConfig};
 use crate::exit::ExitStatus;
@@ -42,6 +42,8 @@ pub struct RunReport {
     console_tail: String,
     #[serde(skip)]
     to: Destinations,
+    #[serde(skip)]
+    hashing: Option<Hashing>,
     #[serde(skip)]
     start: SystemTime,
     #[serde(skip)]
@@ -91,6 +93,7 @@ impl RunReport {
             whereabouts: Vec::new(),
             console_tail: String::new(),
             to: Destinations { json: config.report.clone(), junit: config.junit.clone() },
+            hashing: None,
             start,
             time: Duration::ZERO,
         }
@@ -120,6 +123,12 @@ impl RunReport {
         self.cmdline = Some(config.cmdline.clone());
         self.cpus = Some(config.cpus.get());
         self.memory = Some(config.memory.bytes());
+        if self.to.json.is_some() {
+            let hashing = Hashing::begin(self.kernel.iter().chain(&self.initrds));
+            self.hashing = hashing
+                .inspect_err(|e| log::warn!("the report has no hashes: no thread is left: {e}"))
+                .ok();
+        }
     }
 
     /// Notes how it went.
@@ -154,7 +163,9 @@ impl RunReport {
         self.memory_peak = peak.and_then(|kib| u64::try_from(kib).ok()).map(|kib| kib << 10);
         let json = match &self.to.json {
             Some(path) => {
-                self.kernel.iter_mut().chain(&mut self.initrds).for_each(Given::hash);
+                if let Some(hashing) = self.hashing.take() {
+                    hashing.finish(self.kernel.iter_mut().chain(&mut self.initrds));
+                }
                 file::write(path, self.to_json().as_bytes())
             }
             None => Ok(()),
