@@ -69,6 +69,10 @@ pub(crate) enum Name {
     VsockVirtual,
     /// `kiln run -- true`, a guest that says hello, and virtme-ng, in the lab's virtual time
     Command,
+    /// From what ends a guest to the end of its run, in the lab
+    Verdicts,
+    /// The same on one processor of the lab, in its virtual time
+    VerdictsVirtual,
     /// `kiln run -- cat` and a `cat` without a guest, in the lab
     Pipe,
     /// The same on one processor of the lab, in its virtual time

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 use crate::args::Name;
 use crate::figure::Figure;
 use crate::stage::{RESOURCES, Stage};
-use crate::{Result, block, boot, command, files, idle, memory, net, pipe, vsock};
+use crate::{Result, block, boot, command, files, idle, memory, net, pipe, verdicts, vsock};
 
 /// Copies the stage into the lab's memory and goes on there: a look at a file
 /// of the host's makes virtual time jump by seconds. Only QEMU stays where it
@@ -73,8 +73,10 @@ impl Drop for Spinner {
 
 /// Whether it is measured in the lab's virtual time.
 fn is_virtual(name: Name) -> bool {
-    use Name::{Boot, Command, Files, Initcalls, NetVirtual, PipeVirtual, VsockVirtual};
-    matches!(name, Boot | Command | Files | Initcalls | NetVirtual | PipeVirtual | VsockVirtual)
+    use Name::{Boot, Command, Files, Initcalls};
+    use Name::{NetVirtual, PipeVirtual, VerdictsVirtual, VsockVirtual};
+    matches!(name, Boot | Command | Files | Initcalls)
+        || matches!(name, NetVirtual | PipeVirtual | VerdictsVirtual | VsockVirtual)
 }
 
 /// What one lab measures; `None` if it died of its own faults.
@@ -99,7 +101,8 @@ fn in_lab(stage: &Stage, name: Name) -> Result<Option<Vec<Figure>>> {
 /// The lab's side of [`run`].
 pub(crate) fn inside(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
     // What looks at the host's files waits for the host.
-    let waits = matches!(name, Name::Command | Name::Files | Name::PipeVirtual);
+    let waits =
+        matches!(name, Name::Command | Name::Files | Name::PipeVirtual | Name::VerdictsVirtual);
     let _spinner = waits.then(Spinner::start).transpose()?;
     match name {
         Name::Boot => boot::measure(stage),
@@ -116,6 +119,8 @@ pub(crate) fn inside(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
         Name::Pipe => pipe::measure(stage, &vsock::REAL),
         Name::PipeVirtual => pipe::measure(stage, &vsock::VIRTUAL),
         Name::PipeWhole => pipe::measure_whole(stage),
+        Name::Verdicts => verdicts::measure(stage, &vsock::REAL),
+        Name::VerdictsVirtual => verdicts::measure(stage, &vsock::VIRTUAL),
         other => Err(format!("{other} is not measured in the lab").into()),
     }
 }

@@ -26,6 +26,7 @@ mod startup;
 mod statistics;
 mod table;
 mod timed;
+mod verdicts;
 mod vmm;
 mod vsock;
 
