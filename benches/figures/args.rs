@@ -59,7 +59,9 @@ pub(crate) enum Name {
     Block,
     /// A network on a tap, by iperf3 and ping in Linux guests, in the lab
     Net,
-    /// The same on one processor of the lab, in its virtual time
+    /// The same by vhost-net
+    NetVhost,
+    /// Both on one processor of the lab, in its virtual time
     NetVirtual,
     /// Small files and git through a shared directory, in the lab
     Files,

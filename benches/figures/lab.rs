@@ -31,7 +31,12 @@ pub(crate) fn run(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
     match name {
         Name::Block => stage.add_guest("disk")?,
         Name::Files => stage.add_guest("files")?,
-        Name::Net | Name::NetVirtual | Name::Vsock | Name::VsockVirtual | Name::LinuxMemory => {
+        Name::Net
+        | Name::NetVhost
+        | Name::NetVirtual
+        | Name::Vsock
+        | Name::VsockVirtual
+        | Name::LinuxMemory => {
             stage.add_guest("net")?;
         }
         Name::Command => {
@@ -110,6 +115,7 @@ pub(crate) fn inside(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
         Name::LinuxIdle => idle::measure_linux(stage),
         Name::Block => block::measure(stage),
         Name::Net => net::measure(stage, &net::REAL),
+        Name::NetVhost => net::measure(stage, &net::REAL_VHOST),
         Name::NetVirtual => net::measure(stage, &net::VIRTUAL),
         Name::LinuxMemory => memory::measure_linux(stage),
         Name::Vsock => vsock::measure(stage, &vsock::REAL),
