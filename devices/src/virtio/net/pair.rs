@@ -107,6 +107,11 @@ impl Pair {
         events.contains(EventSet::OUT) && std::mem::replace(&mut self.is_full, false)
     }
 
+    /// Whether packets to the guest are moved as they come.
+    pub(super) fn listens(&self) -> bool {
+        self.starved.is_none() && self.watched.contains(EventSet::IN)
+    }
+
     /// Moves packets to the guest.
     pub(super) fn receive(
         &mut self,

@@ -178,6 +178,14 @@ impl State {
         let ring = &mut live.rings[2 * pair + 1];
         let todo = pairs[pair].send(ring, live.features, throttle.as_mut(), ops);
         self.follow(todo, 2 * pair + 1);
+        // An answer may be there already: the driver, which frees what it sent
+        // when it receives, is then told of both at once.
+        if self.pairs[pair].listens() {
+            self.receive(pair, ops);
+        }
+        if let Some(live) = &mut self.live {
+            live.rings[2 * pair + 1].attempt(Ring::signal);
+        }
     }
 
     fn follow(&mut self, todo: Todo, queue: usize) {

@@ -42,7 +42,8 @@ enum Sent {
 }
 
 /// Sends what the driver, which accepted `features`, made available. A packet
-/// that is malformed, or that the host does not take, is dropped.
+/// that is malformed, or that the host does not take, is dropped. The driver
+/// sees which packets are done; [`Ring::signal`] is to tell it of them.
 pub(super) fn send(
     ring: &mut Ring,
     backend: &mut dyn NetBackend,
@@ -55,7 +56,7 @@ pub(super) fn send(
     }
     let next = ring.attempt(|ring| {
         ring.mute()?;
-        let mut used = Used::default();
+        let mut used = Used::told_late();
         let next = turn(ring, backend, features, throttle, &mut used)?;
         used.show(ring)?;
         Ok(next)

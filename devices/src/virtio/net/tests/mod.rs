@@ -18,6 +18,7 @@ mod offloads;
 mod pace;
 mod pairs;
 mod stream;
+mod together;
 
 const RX: usize = 0;
 const TX: usize = 1;
