@@ -36,6 +36,11 @@ pub fn is_to_run(words: impl IntoIterator<Item = OsString>) -> bool {
 /// # Errors
 /// [`Usage`] has what to print instead.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Usage> {
+    let words: Vec<_> = words.into_iter().collect();
+    // As from `kiln run -- $COMMAND`, which is to run something.
+    if words.last().is_some_and(|word| word == "--") && is_to_run(words.iter().cloned()) {
+        return Err(Usage::Wrong("no command stands behind the -- (see --help)".into()));
+    }
     Args::try_parse_from(words).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Usage::Answer(error.to_string()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {

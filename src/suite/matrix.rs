@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::axis::Axis;
 use crate::config::{CpuCount, MemorySize, Timeout};
 
 /// More runs than this are a mistake in the matrix.
@@ -32,38 +33,9 @@ pub enum MatrixError {
     },
 }
 
-/// One value or a list of them.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum Axis<T> {
-    One(T),
-    Many(Vec<T>),
-}
-
-impl<T> Default for Axis<T> {
-    fn default() -> Self {
-        Self::Many(Vec::new())
-    }
-}
-
-impl<T: Clone> Axis<T> {
-    fn values(&self) -> &[T] {
-        match self {
-            Self::One(value) => std::slice::from_ref(value),
-            Self::Many(values) => values,
-        }
-    }
-
-    /// Every value, or none once if there are none.
-    fn or_default(&self) -> Vec<Option<&T>> {
-        let values: Vec<_> = self.values().iter().map(Some).collect();
-        if values.is_empty() { vec![None] } else { values }
-    }
-}
-
 /// What a command is written as.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a command is a text, or a list of words")]
 enum CommandLine {
     /// For a shell.
     Shell(String),
@@ -120,7 +92,10 @@ pub struct Matrix {
 /// One command for a shell, or a list in which each is a line for a shell or a
 /// list of words.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a command is a text, or one of a list of texts and of lists of words"
+)]
 enum Commands {
     One(String),
     Many(Vec<CommandLine>),

@@ -1,6 +1,7 @@
 //! `kiln test`: one run for each combination of a matrix, each a process of
 //! its own, some at a time.
 
+mod axis;
 mod child;
 mod folder;
 mod matrix;

@@ -65,6 +65,10 @@ fn a_wrong_matrix_says_where() {
         ("kernel = 'k'\nkernels = 'k'", "line 2: unknown field `kernels`"),
         ("kernel = 'k'\n\ncpus = [1, 0]", "line 3: "),
         ("kernel = [", "line 1: "),
+        ("kernel = 'k'\ncpus = 0", "line 2: a guest has 1 to 254 processors"),
+        ("kernel = 'k'\nmemory = '1Q'", "line 2: a size is"),
+        ("kernel = 'k'\ncpus = true", "line 2: invalid type: boolean `true`, expected a value or"),
+        ("kernel = 'k'\ncommand = 1", "line 2: a command is a text, or one of a list of"),
     ] {
         let error = toml(text).unwrap_err();
         assert!(error.contains(words) && !error.contains('\n'), "{text}: {error}");
