@@ -69,6 +69,11 @@ impl ShareTag {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it names something below the folder that it is looked up in.
+    pub fn is_path(&self) -> bool {
+        !self.0.split('/').any(|name| matches!(name, "" | "." | ".."))
+    }
 }
 
 impl FromStr for ShareTag {

@@ -122,6 +122,11 @@ pub enum ConfigError {
     /// The balloon does not fit the machine.
     #[error("--balloon: {0}")]
     Balloon(BadValue),
+    /// A share's tag leads out of the folder that has a command's shares.
+    #[error(
+        "--share: with a command, {0} is a path below /mnt: it cannot start with / or have . or .."
+    )]
+    ShareTagPath(ShareTag),
     /// Two shares have one tag.
     #[error("--share: two shares have the tag {0}")]
     ShareTagTwice(ShareTag),
@@ -156,6 +161,11 @@ impl VmConfig {
         }
         if let Some(tag) = repeated(self.all_shares().iter().map(|share| &share.tag)) {
             return Err(ConfigError::ShareTagTwice(tag.clone()));
+        }
+        if self.command.is_some()
+            && let Some(share) = self.shares.iter().find(|share| !share.tag.is_path())
+        {
+            return Err(ConfigError::ShareTagPath(share.tag.clone()));
         }
         if self.pvpanic == PvPanic::Pci && self.transport == Transport::Mmio {
             return Err(ConfigError::PanicWithoutBus);

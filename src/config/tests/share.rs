@@ -62,3 +62,20 @@ fn two_shares_have_two_tags() {
     assert_eq!(error, ConfigError::ShareTagTwice("a".parse().unwrap()));
     assert_eq!(error.to_string(), "--share: two shares have the tag a");
 }
+
+#[test]
+fn with_a_command_a_tag_is_a_path_below_the_shares() {
+    let text = r#"{"kernel":"k","cmdline":"","command":{"argv":["true"]}}"#;
+    let mut config = serde_json::from_str::<VmConfig>(text).unwrap();
+    config.console.stay_out_of_the_way(false);
+    for (tag, fits) in
+        [("a", true), ("a/b", true), ("..", false), ("a/../../b", false), ("/a", false)]
+    {
+        config.shares = vec![parse(&format!("{tag}=x")).unwrap()];
+        let wrong = ConfigError::ShareTagPath(tag.parse().unwrap());
+        let expected = if fits { Ok(()) } else { Err(wrong) };
+        assert_eq!(config.check(), expected, "{tag}");
+    }
+    config.command = None;
+    assert_eq!(config.check(), Ok(()), "a guest may mount it by any tag");
+}
