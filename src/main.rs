@@ -78,7 +78,10 @@ fn run(args: RunArgs, groundwork: Groundwork) -> ExitStatus {
     match report.end(status, &sentence, &phases) {
         Ok(()) => status,
         Err(error) => {
-            logging::say(&prefix, Chain(&error));
+            let why = Chain(&error).to_string();
+            if why != sentence {
+                logging::say(&prefix, why);
+            }
             // Whoever waits for the report must not take its absence for a success.
             if status.is_success() { ExitStatus::Failed } else { status }
         }

@@ -2,6 +2,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
 /// Why a report cannot be written.
@@ -22,7 +23,7 @@ pub fn check(path: &Path) -> Result<(), ReportError> {
     let failed = |source: io::Error| ReportError { path: path.to_owned(), source };
     let target = if is_stream(path) { path.to_owned() } else { folder(path) };
     if path.is_dir() || path.file_name().is_none() {
-        return Err(failed(io::ErrorKind::IsADirectory.into()));
+        return Err(failed(Errno::EISDIR.into()));
     }
     access(&target, AccessFlags::W_OK).map_err(|errno| failed(errno.into()))
 }
@@ -40,7 +41,7 @@ pub fn write(path: &Path, contents: &[u8]) -> Result<(), ReportError> {
     }
     // What a link leads to is replaced, not the link.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let name = target.file_name().ok_or_else(|| failed(io::ErrorKind::IsADirectory.into()))?;
+    let name = target.file_name().ok_or_else(|| failed(Errno::EISDIR.into()))?;
     let mut name = name.to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let fresh = folder(&target).join(name);

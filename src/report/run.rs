@@ -31,6 +31,7 @@ pub struct RunReport {
     phases: PhaseTimes,
     kernel: Option<Given>,
     initrds: Vec<Given>,
+    command: Option<Vec<String>>,
     cmdline: Option<String>,
     cpus: Option<u8>,
     memory: Option<u64>,
@@ -83,6 +84,7 @@ impl RunReport {
             phases: PhaseTimes::default(),
             kernel: None,
             initrds: Vec::new(),
+            command: None,
             cmdline: None,
             cpus: None,
             memory: None,
@@ -120,6 +122,9 @@ impl RunReport {
         self.name = config.name.as_ref().map(ToString::to_string);
         self.kernel = Some(Given::note(&config.kernel));
         self.initrds = config.initrds.iter().map(|path| Given::note(path)).collect();
+        self.command = config.command.as_ref().map(|command| {
+            command.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+        });
         self.cmdline = Some(config.cmdline.clone());
         self.cpus = Some(config.cpus.get());
         self.memory = Some(config.memory.bytes());

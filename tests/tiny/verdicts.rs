@@ -275,4 +275,6 @@ fn a_report_that_cannot_be_written_takes_a_success_away_and_nothing_else() {
     // Known before anything runs.
     let outcome = run(&["say:hi", "end:poweroff"], &["--report", "/nowhere/r.json"]);
     assert_eq!((outcome.status, outcome.text().as_str()), (125, ""), "{outcome}");
+    let said = "kiln: the report /nowhere/r.json cannot be written: No such file or directory\n";
+    assert_eq!(outcome.stderr, said, "once");
 }
