@@ -3,7 +3,7 @@ use std::{env, io};
 
 use boot::linux::{Cmdline, CmdlineError};
 
-use super::RunArgs;
+use super::{RunArgs, VerdictArgs};
 use crate::config::{
     CommandConfig, ConfigError, Consoles, NoKernel, VmConfig, default_cmdline, newest_kernel,
 };
@@ -54,8 +54,25 @@ impl ArgsError {
 /// of a panic come all the same.
 const QUIET: &str = " quiet";
 
+/// Words for one whose warnings are counted: they are shown, and little else
+/// is (Linux, `KERN_WARNING`).
+const WARNINGS: &str = " loglevel=5";
+
 /// What `--shell` runs for who has no shell.
 const SHELL: &str = "/bin/sh";
+
+impl VerdictArgs {
+    /// What to tell a kernel whose console nobody sees but the verdict.
+    fn level(&self) -> &'static str {
+        if !self.fail_on.is_empty() || !self.succeed_on.is_empty() {
+            ""
+        } else if self.fail_on_warning || self.report.is_some() || self.junit.is_some() {
+            WARNINGS
+        } else {
+            QUIET
+        }
+    }
+}
 
 impl RunArgs {
     /// Resolves what was left out and checks what belongs together. `boot` is
@@ -78,7 +95,7 @@ impl RunArgs {
             let mut line =
                 default_cmdline(&console, self.balloon.as_ref(), &self.disks, has_initrd);
             if command.is_some() && !console.is_shown() {
-                line.push_str(QUIET);
+                line.push_str(self.verdict.level());
             }
             line
         });

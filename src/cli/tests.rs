@@ -103,6 +103,20 @@ fn what_follows_two_dashes_is_the_command() {
 }
 
 #[test]
+fn a_kernel_says_as_much_as_is_looked_at() {
+    let words = |options: &[&str]| {
+        let line = config(&[options, &["--", "true"]].concat()).cmdline;
+        line.strip_prefix("console=ttyS0 reboot=k panic=-1").unwrap().to_owned()
+    };
+    assert_eq!(words(&[]), " quiet");
+    assert_eq!(words(&["--fail-on-warning"]), " loglevel=5");
+    assert_eq!(words(&["--report", "r"]), " loglevel=5");
+    assert_eq!(words(&["--junit", "r"]), " loglevel=5");
+    assert_eq!(words(&["--fail-on", "x", "--fail-on-warning"]), "");
+    assert_eq!(words(&["--succeed-on", "x"]), "");
+}
+
+#[test]
 fn the_console_keeps_off_a_commands_output() {
     let verbose = config(&["-v", "--", "true"]);
     assert_eq!(verbose.console.serial(), &Console::Stderr);

@@ -118,17 +118,23 @@ fn tree(
     }
 }
 
-/// What the kernel was built without that a command needs, as a clause, if it
-/// says so. It is unpacked for that, if need be.
-pub(super) fn lack(config: &VmConfig) -> Option<String> {
+/// What the kernel may lack that a command needs, as a sentence. If it says how
+/// it was built, for which it is unpacked if need be, that is known; if not, it
+/// is worth a word where the guest's agent `has_complained`.
+pub(super) fn hint(config: &VmConfig, has_complained: bool) -> Option<String> {
     let command = config.command.as_ref()?;
     let kernel = Kernel::open(&config.kernel).ok()?;
     let release = kernel.release().ok()?;
-    if tree(command, release.as_deref()).ok()?.is_some() {
+    let release = release.as_deref();
+    if tree(command, release).ok()?.is_some() {
         return None;
     }
-    let options = kernel.options(Instant::now() + options::PATIENCE).ok()??;
-    options::lack(&options, release.as_deref(), &drivers(config.transport))
+    let drivers = drivers(config.transport);
+    match kernel.options(Instant::now() + options::PATIENCE) {
+        Ok(Some(options)) => options::lack(&options, release, &drivers)
+            .map(|lack| format!("the kernel is not one for commands: {lack}")),
+        Ok(None) | Err(_) => has_complained.then(|| options::needs(release, &drivers)),
+    }
 }
 
 /// This program, and how many of its bytes it takes to run it.

@@ -6,12 +6,14 @@ use crate::exit::Verdict;
 /// sentence, for the mistakes that everybody makes once.
 pub fn hint(config: &VmConfig, verdict: &Verdict, phases: &Phases) -> Option<String> {
     // A kernel that has started the command has all that takes; it may take a while to ask it.
-    if config.command.is_some()
-        && !phases.has_reached(Milestone::CommandStarted)
-        && matches!(verdict, Verdict::CommandLost { .. } | Verdict::Panicked { .. })
-        && let Some(lack) = super::command::lack(config)
-    {
-        return Some(format!("the kernel is not one for commands: {lack}"));
+    let unfit = match verdict {
+        _ if phases.has_reached(Milestone::CommandStarted) => None,
+        Verdict::CommandLost { complaint, .. } => super::command::hint(config, complaint.is_some()),
+        Verdict::Panicked { .. } => super::command::hint(config, false),
+        _ => None,
+    };
+    if unfit.is_some() {
+        return unfit;
     }
     let Verdict::Panicked { line: Some(line) } = verdict else { return None };
     if line.contains("Unable to mount root fs") {

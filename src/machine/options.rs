@@ -37,6 +37,18 @@ pub(super) fn check(
     }
 }
 
+/// What a command needs of a kernel that does not say what it has, as a
+/// sentence. No modules of it were found.
+pub(super) fn needs(release: Option<&str>, drivers: &[Driver]) -> String {
+    let names: Vec<_> = drivers.iter().map(|driver| format!("CONFIG_{}", driver.option)).collect();
+    format!(
+        "a command needs {} in the kernel, or as modules, and there are none in /lib/modules/{} \
+         (--modules DIR names another place)",
+        names.join(", "),
+        release.unwrap_or("RELEASE")
+    )
+}
+
 /// What is not built in, as a clause; `None` if nothing is missing.
 pub(super) fn lack(
     options: &KernelOptions,

@@ -118,10 +118,52 @@ fn a_stock_kernel_is_given_its_modules() {
         let cloud = kernel("debian/cloud/vmlinuz");
         let modules = kernel("debian/cloud/modules");
         let release = std::fs::read_to_string(kernel("debian/cloud/release")).unwrap();
-        let guest = Guest::running(&cloud, &["uname", "-r"]).arg("--modules").arg(&modules);
-        let outcome = guest.memory("1G").run();
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["old", "doomed"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            std::fs::write(folder.path().join(name).join("file"), "words\n").unwrap();
+        }
+        // With its TMPFS_XATTR, directories of the host can go.
+        let text = "uname -r; mv old new && cat new/file; rm -r doomed; mkdir doomed; ls . doomed";
+        let guest = Guest::running(&cloud, &["sh", "-c", text]).arg("--modules").arg(&modules);
+        let outcome = guest.directory(folder.path()).memory("1G").run();
         expect_quiet(&outcome, 0);
-        assert_eq!(outcome.text(), release, "{outcome}");
+        assert_eq!(outcome.text(), format!("{release}words\n.:\ndoomed\nnew\n\ndoomed:\n"));
+        assert!(folder.path().join("doomed/file").exists(), "and the host's are there");
+    });
+}
+
+#[test]
+fn a_stock_kernel_without_its_modules_says_what_it_takes() {
+    patiently(|| {
+        let release = std::fs::read_to_string(kernel("debian/cloud/release")).unwrap();
+        let outcome = Guest::running(&kernel("debian/cloud/vmlinux"), &["true"]).memory("1G").run();
+        let said = format!(
+            "kiln: hint: a command needs CONFIG_VIRTIO_PCI, CONFIG_VIRTIO_VSOCKETS, \
+             CONFIG_VIRTIO_FS, CONFIG_OVERLAY_FS in the kernel, or as modules, and there are none \
+             in /lib/modules/{} (--modules DIR names another place)",
+            release.trim()
+        );
+        outcome.expect(127, &said);
+    });
+}
+
+#[test]
+fn a_warning_while_a_command_runs_is_counted() {
+    patiently(|| {
+        let text = "echo '<4>WARNING: of a test' >/dev/kmsg";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report");
+        let outcome = script(text).arg("--report").arg(&path).run();
+        expect_quiet(&outcome, 0);
+        let report: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!((&report["warnings"], &report["command"][2]), (&1.into(), &text.into()));
+        let outcome = script(text).arg("--fail-on-warning").run();
+        assert_eq!(outcome.status, 123, "{outcome}");
+        // Patterns are held against all that the kernel says.
+        let outcome = script("sleep 100").arg("--fail-on").arg("Run /init as init").run();
+        assert_eq!(outcome.status, 123, "{outcome}");
     });
 }
 
