@@ -115,6 +115,11 @@ pub enum Verdict {
         /// Why, as a clause.
         why: String,
     },
+    /// The command ended with status 0, but not all that it wrote has arrived.
+    CommandUnheard {
+        /// Why, as a clause.
+        why: String,
+    },
     /// The guest ended before the command did.
     CommandLost {
         /// What the guest did: "powered off".
@@ -166,6 +171,7 @@ impl Verdict {
             Self::Command(CommandEnd::Exited(_)) => "command-exited",
             Self::Command(CommandEnd::Killed(_)) => "command-killed",
             Self::CommandFailed { .. } => "command-failed",
+            Self::CommandUnheard { .. } => "command-unheard",
             Self::CommandLost { .. } => "command-lost",
             Self::Quit => "quit",
             Self::Signal(_) => "signal",
@@ -184,7 +190,7 @@ impl Verdict {
             Self::Died { .. } => ExitStatus::Died,
             Self::Command(CommandEnd::Exited(status)) => ExitStatus::Guest(*status),
             Self::Command(CommandEnd::Killed(signal)) => ExitStatus::Signal(*signal),
-            Self::CommandFailed { .. } => ExitStatus::Failed,
+            Self::CommandFailed { .. } | Self::CommandUnheard { .. } => ExitStatus::Failed,
             Self::CommandLost { .. } => ExitStatus::Died,
             Self::Quit => ExitStatus::Signal(SIGINT),
             Self::Signal(number) => ExitStatus::Signal(*number),
@@ -235,6 +241,9 @@ impl fmt::Display for Verdict {
                 write!(f, "the command was killed by {}", SignalName(*signal))
             }
             Self::CommandFailed { why } => write!(f, "the command cannot be run: {why}"),
+            Self::CommandUnheard { why } => {
+                write!(f, "the command ended with status 0, but its output is not whole: {why}")
+            }
             Self::CommandLost { how, complaint } => {
                 write!(f, "the guest {how} before the command had ended")?;
                 complaint.iter().try_for_each(|why| write!(f, ": {why}"))

@@ -67,7 +67,7 @@ pub struct RunArgs {
     #[arg(short, long, value_name = "N", default_value_t = CpuCount::DEFAULT, allow_hyphen_values = true)]
     pub cpus: CpuCount,
 
-    /// Guest memory, with K, M or G
+    /// Guest memory, with K, M, G or T
     #[arg(short, long, value_name = "SIZE", default_value_t = MemorySize::DEFAULT, allow_hyphen_values = true)]
     pub memory: MemorySize,
 

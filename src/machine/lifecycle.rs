@@ -59,6 +59,8 @@ pub(super) struct Machine {
     session: Option<Session>,
     /// The signal that was passed on to it.
     passed_on: Option<i32>,
+    /// The guest has passed it on, and the command has its time to obey.
+    has_been_heard: bool,
     /// They end with the machine, and the last thing that it does.
     _passts: Vec<PasstProcess>,
     control: Arc<Control>,
@@ -89,6 +91,7 @@ impl Machine {
             balloon: parts.balloon,
             session: parts.session,
             passed_on: None,
+            has_been_heard: false,
             _passts: parts.passts,
             control: parts.control,
             vcpus: parts.vcpus,
@@ -230,11 +233,11 @@ impl Machine {
         Ok(None)
     }
 
-    /// A guest that has passed the signal on gives the command more time; one
-    /// that has not is stuck.
+    /// A guest that has passed the signal on gives the command more time, once;
+    /// one that has not is stuck.
     fn grace_over(&mut self) -> Result<Option<Ending>, RunError> {
-        let has_passed = self.session.as_ref().is_some_and(Session::take_answer);
-        if has_passed {
+        let has_passed = self.session.as_ref().is_some_and(Session::has_answered);
+        if has_passed && !std::mem::replace(&mut self.has_been_heard, true) {
             self.supervisor().give_grace(OBEDIENCE)?;
             return Ok(None);
         }

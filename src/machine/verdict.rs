@@ -82,6 +82,7 @@ pub(super) fn verdict(ending: Ending, evidence: &Evidence) -> Result<Verdict, Ru
 fn of_command(progress: &Progress) -> Option<Verdict> {
     match progress {
         Progress::Ended(end) => Some(Verdict::Command(*end)),
+        Progress::Unheard(why) => Some(Verdict::CommandUnheard { why: why.clone() }),
         Progress::Failed(why) => Some(Verdict::CommandFailed { why: why.clone() }),
         Progress::Silent | Progress::Preparing | Progress::Running => None,
     }

@@ -65,7 +65,10 @@ pub fn launch() -> ExitCode {
         io::ErrorKind::NotFound => NOT_FOUND,
         _ => NOT_EXECUTABLE,
     };
-    let program = program.to_string_lossy();
+    let program = match program.to_string_lossy() {
+        name if name.is_empty() => "''".into(),
+        name => name,
+    };
     fail(status, &format!("the command {program} cannot be run: {}", Chain(&error)))
 }
 

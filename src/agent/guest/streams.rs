@@ -74,6 +74,11 @@ pub(super) fn open(job: &Job, connections: Vec<(Stream, File)>) -> Result<Stream
             }
         }
     }
+    if job.joined
+        && let Some(output) = &ends[1]
+    {
+        ends[2] = Some(output.try_clone().map_err(kernel("share a pipe"))?);
+    }
     let mut filled = Vec::with_capacity(ends.len());
     for end in ends {
         filled.push(match (end, &slave) {

@@ -1,11 +1,13 @@
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::fs;
+use std::io::{self, ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{getgid, getgroups, gethostname, getuid};
 use vmm_core::sys::terminal;
 
+use super::same_file::same_file;
 use crate::agent::protocol::{Job, Mount, MountKind, TerminalSize, Tty};
 use crate::config::{CommandConfig, EnvChange, ShareConfig, VmName};
 
@@ -45,6 +47,7 @@ pub fn job(
         root: Some(CommandConfig::ROOT_TAG.into()),
         mounts: mounts(command, shares),
         tty: tty(),
+        joined: same_file(io::stdout(), io::stderr()),
     })
 }
 
@@ -64,10 +67,15 @@ fn environment(
     variables
 }
 
-/// The working directory, if `root` has one at that path; else the root.
+/// The working directory, if `root` may have one at that path; else the root.
+/// One that this user cannot reach is for the guest to complain of.
 fn directory(root: &Path, cwd: PathBuf) -> PathBuf {
     let inside = root.join(cwd.strip_prefix("/").unwrap_or(&cwd));
-    if inside.is_dir() { cwd } else { "/".into() }
+    let is_absent = match fs::metadata(&inside) {
+        Ok(found) => !found.is_dir(),
+        Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    };
+    if is_absent { "/".into() } else { cwd }
 }
 
 fn mounts(command: &CommandConfig, shares: &[ShareConfig]) -> Vec<Mount> {

@@ -4,6 +4,7 @@
 mod complaint;
 mod job;
 mod pump;
+mod same_file;
 mod session;
 
 pub use complaint::complaint;

@@ -3,14 +3,13 @@ use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use devices::backend::console::Escape;
+use nix::errno::Errno;
 use vmm_core::event::{MachineRequest, RequestSender, StopFlag};
 use vmm_core::sys::{terminal, wait_readable, wait_writable};
-
-use crate::exit::Chain;
 
 /// How much moves at once; as much as a Unix socket holds, about.
 const CHUNK: usize = 256 << 10;
@@ -19,22 +18,28 @@ const CHUNK: usize = 256 << 10;
 const FOREGROUND_CHECK: Duration = Duration::from_millis(200);
 
 /// Moves the bytes of the stream that comes out of `stream` to `to`, a standard
-/// stream of Kiln's. At the end of them `done` goes.
+/// stream of Kiln's.
+///
+/// # Errors
+/// What the host said, if it does not take them all, but for a reader that has
+/// gone or is not there. The command learns it as it would from a pipe.
 pub(super) fn show(
     stream: &Receiver<UnixStream>,
     to: impl AsFd,
-    done: Sender<()>,
     stop: &StopFlag,
-) {
-    let Ok(mut stream) = stream.recv() else { return };
-    if let Ok(fd) = to.as_fd().try_clone_to_owned()
-        && let Err(error) = copy(&mut stream, File::from(fd), stop)
-    {
-        // The command learns it as it would from a pipe: it is its to complain.
-        log::debug!("output of the command goes nowhere: {}", Chain(&error));
-        let _ = stream.shutdown(Shutdown::Both);
+) -> io::Result<()> {
+    let Ok(mut stream) = stream.recv() else { return Ok(()) };
+    let shown = copy(&mut stream, File::from(to.as_fd().try_clone_to_owned()?), stop);
+    match shown {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            // Fails only if the guest has closed it, which is as well.
+            let _ = stream.shutdown(Shutdown::Both);
+            // EBADF: it was opened to be read only.
+            let nobody = [Errno::EPIPE, Errno::EBADF].map(|errno| Some(errno as i32));
+            if nobody.contains(&error.raw_os_error()) { Ok(()) } else { Err(error) }
+        }
     }
-    drop(done);
 }
 
 fn copy(from: &mut UnixStream, mut to: File, stop: &StopFlag) -> io::Result<()> {

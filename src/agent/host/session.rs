@@ -13,7 +13,7 @@ use super::job::terminal_size;
 use super::pump;
 use crate::agent::protocol::{
     self, CommandEnd, FROM_GUEST_MAX, FrameError, Job, Opening, Stream, TO_GUEST_MAX, ToGuest,
-    ToHost, VERSION,
+    ToHost, Tty, VERSION,
 };
 use crate::exit::Chain;
 use crate::machine::{Milestone, Phases};
@@ -37,6 +37,9 @@ pub enum Progress {
     Failed(String),
     /// It has ended.
     Ended(CommandEnd),
+    /// It has ended well, but not all that it wrote has arrived: why, as a
+    /// clause.
+    Unheard(String),
 }
 
 /// The host's end of a command in the guest: the threads `agent`, which talks
@@ -58,6 +61,8 @@ struct State {
     /// The control connection, while the command runs.
     control: Option<UnixStream>,
     terminal: Option<RawTerminal>,
+    /// Why some of the command's output did not arrive, as a clause.
+    lost: Option<String>,
 }
 
 impl Session {
@@ -72,16 +77,15 @@ impl Session {
         requests: &RequestSender,
         phases: Arc<Phases>,
     ) -> io::Result<Self> {
-        let state =
-            State { progress: Progress::Silent, answered: false, control: None, terminal: None };
-        let shared = Arc::new(Shared { state: Mutex::new(state), has_terminal: job.tty.is_some() });
+        let shared = Arc::new(Shared::new(job.tty.is_some()));
         let (done, written) = channel();
         let mut workers = Vec::new();
         let mut pumps = Vec::new();
         for stream in job.streams() {
             let (sender, receiver) = channel();
             pumps.push((stream, sender));
-            workers.push(pump_of(&job, stream, receiver, done.clone(), requests)?);
+            let pump = Pump { shared: Arc::clone(&shared), source: receiver, done: done.clone() };
+            workers.push(pump.of(stream, job.tty, requests)?);
         }
         drop(done);
         let agent = Agent {
@@ -107,9 +111,9 @@ impl Session {
         self.shared.say(&ToGuest::Signal(number))
     }
 
-    /// Whether the guest has passed a signal on since this was asked last.
-    pub fn take_answer(&self) -> bool {
-        std::mem::take(&mut self.shared.state().answered)
+    /// Whether the guest has passed a signal on.
+    pub fn has_answered(&self) -> bool {
+        self.shared.state().answered
     }
 
     /// Tells the guest how large the terminal is now.
@@ -135,7 +139,11 @@ impl Session {
             worker.wait(deadline.saturating_duration_since(Instant::now()));
             worker.stop()?;
         }
-        Ok(self.shared.state().progress.clone())
+        let state = self.shared.state();
+        Ok(match (&state.progress, &state.lost) {
+            (Progress::Ended(CommandEnd::Exited(0)), Some(why)) => Progress::Unheard(why.clone()),
+            (progress, _) => progress.clone(),
+        })
     }
 }
 
@@ -148,46 +156,71 @@ fn spec(name: &str, requests: &RequestSender) -> WorkerSpec {
     }
 }
 
-/// The thread that moves `stream`.
-fn pump_of(
-    job: &Job,
-    stream: Stream,
+/// What the thread of a stream needs.
+struct Pump {
+    shared: Arc<Shared>,
     source: Receiver<UnixStream>,
+    /// Goes with the last byte of what the command has written.
     done: Sender<()>,
-    requests: &RequestSender,
-) -> io::Result<Worker<()>> {
-    let has_output = job.tty.is_none_or(|tty| tty.output);
-    let to_errors = job.tty.is_some_and(|tty| tty.errors);
-    match stream {
-        Stream::Input => {
-            drop(done);
-            let theirs = requests.clone();
-            Worker::spawn(spec("stdin", requests), move |stop| {
-                pump::read_input(&source, &theirs, stop);
-            })
+}
+
+impl Pump {
+    /// The thread that moves `stream`.
+    fn of(
+        self,
+        stream: Stream,
+        tty: Option<Tty>,
+        requests: &RequestSender,
+    ) -> io::Result<Worker<()>> {
+        let has_output = tty.is_none_or(|tty| tty.output);
+        let to_errors = tty.is_some_and(|tty| tty.errors);
+        match stream {
+            Stream::Input => {
+                let Self { source, .. } = self;
+                let theirs = requests.clone();
+                Worker::spawn(spec("stdin", requests), move |stop| {
+                    pump::read_input(&source, &theirs, stop);
+                })
+            }
+            Stream::Output => self.to("stdout", io::stdout(), stream, requests),
+            Stream::Errors => self.to("stderr", io::stderr(), stream, requests),
+            Stream::Terminal if has_output => self.to("tty", io::stdout(), stream, requests),
+            Stream::Terminal if to_errors => self.to("tty", io::stderr(), stream, requests),
+            // Only what is typed shows there.
+            Stream::Terminal => self.to("tty", io::stdin(), stream, requests),
         }
-        Stream::Output => to("stdout", source, io::stdout(), done, requests),
-        Stream::Errors => to("stderr", source, io::stderr(), done, requests),
-        Stream::Terminal if has_output => to("tty", source, io::stdout(), done, requests),
-        Stream::Terminal if to_errors => to("tty", source, io::stderr(), done, requests),
-        // Only what is typed shows there.
-        Stream::Terminal => to("tty", source, io::stdin(), done, requests),
+    }
+
+    fn to(
+        self,
+        name: &str,
+        target: impl AsFd + Send + 'static,
+        stream: Stream,
+        requests: &RequestSender,
+    ) -> io::Result<Worker<()>> {
+        Worker::spawn(spec(name, requests), move |stop: &StopFlag| {
+            if let Err(error) = pump::show(&self.source, target, stop) {
+                let why = format!("{stream} takes no more: {}", Chain(&error));
+                log::warn!("{why}");
+                self.shared.state().lost.get_or_insert(why);
+            }
+            drop(self.done);
+        })
     }
 }
 
-fn to(
-    name: &str,
-    source: Receiver<UnixStream>,
-    target: impl AsFd + Send + 'static,
-    done: Sender<()>,
-    requests: &RequestSender,
-) -> io::Result<Worker<()>> {
-    Worker::spawn(spec(name, requests), move |stop: &StopFlag| {
-        pump::show(&source, target, done, stop);
-    })
-}
-
 impl Shared {
+    fn new(has_terminal: bool) -> Self {
+        let state = State {
+            progress: Progress::Silent,
+            answered: false,
+            control: None,
+            terminal: None,
+            lost: None,
+        };
+        Self { state: Mutex::new(state), has_terminal }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -283,7 +316,11 @@ impl Agent {
             match protocol::read(&control, FROM_GUEST_MAX)?.ok_or(Breach::Gone)? {
                 ToHost::Started => self.started(&control)?,
                 ToHost::Signalled => self.shared.state().answered = true,
-                ToHost::Failed(why) => return Ok(Progress::Failed(why)),
+                ToHost::Failed(why) => {
+                    // On one line: what stands on others looks like Kiln's own.
+                    let lines: Vec<_> = why.lines().map(str::trim).collect();
+                    return Ok(Progress::Failed(lines.join(" ")));
+                }
                 ToHost::Ended(end) => {
                     self.phases.reach(Milestone::CommandEnded);
                     // The streams have ended before; they are read to their end.

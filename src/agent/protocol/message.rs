@@ -87,6 +87,9 @@ pub struct Job {
     pub mounts: Vec<Mount>,
     /// Its terminal, if it has one.
     pub tty: Option<Tty>,
+    /// Its standard output and error are one, off the terminal: what it writes
+    /// to them stays in order.
+    pub joined: bool,
 }
 
 /// Bytes that the host's system calls take: text as a rule.
@@ -150,12 +153,11 @@ impl Job {
     /// The streams that the command needs connections for, in the order in
     /// which the guest makes them.
     pub fn streams(&self) -> Vec<Stream> {
-        let Some(tty) = self.tty else {
-            return vec![Stream::Input, Stream::Output, Stream::Errors];
-        };
-        let mut streams = vec![Stream::Input, Stream::Terminal];
-        streams.extend((!tty.output).then_some(Stream::Output));
-        streams.extend((!tty.errors).then_some(Stream::Errors));
+        let (output, errors) = self.tty.map_or((true, true), |tty| (!tty.output, !tty.errors));
+        let mut streams = vec![Stream::Input];
+        streams.extend(self.tty.map(|_| Stream::Terminal));
+        streams.extend(output.then_some(Stream::Output));
+        streams.extend((errors && !self.joined).then_some(Stream::Errors));
         streams
     }
 }

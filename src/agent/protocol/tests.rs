@@ -21,6 +21,7 @@ fn job() -> Job {
             kind: MountKind::Writable,
         }],
         tty: None,
+        joined: false,
     }
 }
 
@@ -55,6 +56,9 @@ fn a_command_on_a_terminal_needs_connections_for_what_is_not_on_it() {
     assert_eq!(terminal(true, true).streams(), [Input, Terminal]);
     assert_eq!(terminal(false, true).streams(), [Input, Terminal, Output]);
     assert_eq!(terminal(false, false).streams(), [Input, Terminal, Output, Errors]);
+    assert_eq!(Job { joined: true, ..job() }.streams(), [Input, Output]);
+    let joined = Job { joined: true, ..terminal(false, false) };
+    assert_eq!(joined.streams(), [Input, Terminal, Output]);
 }
 
 #[test]

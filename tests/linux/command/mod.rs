@@ -6,6 +6,7 @@ mod leftovers;
 mod runners;
 mod streams;
 mod terminal;
+mod waiting;
 
 use testing::{Guest, kernel};
 

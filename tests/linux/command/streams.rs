@@ -63,3 +63,41 @@ fn a_reader_that_goes_away_ends_who_writes() {
         assert!(outcome.stderr.contains("status 1"), "{outcome}");
     });
 }
+
+#[test]
+fn what_goes_to_one_file_stays_in_order() {
+    patiently(|| {
+        let text = "i=0; while [ $i -lt 300 ]; do echo \"out $i\"; echo \"aside $i\" >&2; \
+                    i=$((i + 1)); done";
+        let expected: String = (0..300).map(|i| format!("out {i}\naside {i}\n")).collect();
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let running = script(text).stdout(writer.try_clone().unwrap()).stderr(writer).spawn();
+        assert_eq!(running.wait().status, 0);
+        let mut piped = String::new();
+        std::io::Read::read_to_string(&mut reader, &mut piped).unwrap();
+        assert_eq!(piped, expected);
+
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let opened = file.reopen().unwrap();
+        let guest = script(text).stdout(opened.try_clone().unwrap()).stderr(opened);
+        assert_eq!(guest.run().status, 0);
+        assert_eq!(std::fs::read_to_string(file.path()).unwrap(), expected);
+    });
+}
+
+#[test]
+fn output_that_the_host_does_not_take_makes_no_success() {
+    patiently(|| {
+        let full = || File::options().write(true).open("/dev/full").unwrap();
+        let said = "kiln: the command ended with status 0, but its output is not whole: \
+                    standard output takes no more: No space left on device";
+        script("echo words").stdout(full()).run().expect(125, said);
+        let outcome = script("echo words; exit 3").stdout(full()).run();
+        assert_eq!(outcome.status, 3, "{outcome}");
+        assert!(outcome.stderr.contains("warn: standard output takes no more: "), "{outcome}");
+        // Nobody misses what nobody wrote, or wanted to read.
+        assert_eq!(script("true").stdout(full()).run().status, 0);
+        let outcome = script("echo words").redirect(">&-").run();
+        assert!(outcome.status == 0 && outcome.stderr.is_empty(), "{outcome}");
+    });
+}

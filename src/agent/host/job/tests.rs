@@ -23,4 +23,6 @@ fn a_root_without_the_working_directory_has_the_command_start_at_its_top() {
     std::fs::create_dir_all(root.path().join("some/where")).unwrap();
     assert_eq!(directory(root.path(), "/some/where".into()), Path::new("/some/where"));
     assert_eq!(directory(root.path(), "/else/where".into()), Path::new("/"));
+    std::fs::write(root.path().join("else"), "").unwrap();
+    assert_eq!(directory(root.path(), "/else/where".into()), Path::new("/"));
 }
