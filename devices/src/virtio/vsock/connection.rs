@@ -179,6 +179,12 @@ impl Connection {
         self.owed.credit |= self.from_guest.is_news(self.to_guest.buf_alloc());
     }
 
+    /// How many bytes the guest may have on their way, as far as it uses what
+    /// it may.
+    pub(super) fn window(&self) -> u32 {
+        self.from_guest.window(self.to_guest.buf_alloc())
+    }
+
     /// The host's end is done with what `flags` say.
     pub(super) fn host_is_done(&mut self, flags: u32) {
         self.host_over |= flags;

@@ -64,11 +64,16 @@ impl FromGuest {
         self.forwarded = self.forwarded.wrapping_add(len);
     }
 
-    /// Whether the guest should be told, or it may run out of credit: it
-    /// thinks that half of the room is taken. Linux (6.12.117) sends no more
+    /// How many bytes may be on their way. Linux (6.12.117) sends no more
     /// ahead than its `own` buffer holds, either.
+    pub(super) fn window(&self, own: u32) -> u32 {
+        self.buf_alloc.min(own)
+    }
+
+    /// Whether the guest should be told, or it may run out of credit: it
+    /// thinks that half of the room is taken.
     pub(super) fn is_news(&self, own: u32) -> bool {
-        let half = self.buf_alloc.min(own) / 2;
+        let half = self.window(own) / 2;
         self.forwarded.wrapping_sub(self.told) >= half.max(1)
     }
 

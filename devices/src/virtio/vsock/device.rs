@@ -32,8 +32,7 @@ impl Vsock {
     pub fn new(cid: u32, backend: Box<dyn VsockBackend>) -> io::Result<Self> {
         let bell = || EventFd::new(EFD_NONBLOCK);
         let doorbells: Arc<[EventFd]> = Arc::new([bell()?, bell()?, bell()?]);
-        let state =
-            State { hub: Hub::new(cid, backend)?, doorbells: Arc::clone(&doorbells), live: None };
+        let state = State::new(Hub::new(cid, backend)?, Arc::clone(&doorbells))?;
         Ok(Self {
             info: DeviceInfo {
                 id: spec::ID_VSOCK,

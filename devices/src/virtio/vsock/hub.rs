@@ -10,6 +10,7 @@ pub use super::client::MAX_CLIENTS;
 use super::client::{self, Clients};
 use super::connection::{Connection, Due, Key, Outcome};
 use super::link::Link;
+use super::nap::Flow;
 use super::poller::{Happening, Poller};
 use super::table::{Table, Token};
 use crate::backend::vsock::VsockBackend;
@@ -45,6 +46,8 @@ pub(super) struct Hub {
     /// Links that the guest is to hear of, each once, in turn.
     ready: VecDeque<Token>,
     resets: VecDeque<Header>,
+    /// What the guest sent.
+    flow: Flow,
     pub(super) next_port: u32,
     pub(super) is_listening: bool,
 }
@@ -82,6 +85,7 @@ impl Hub {
             orphans: 0,
             ready: VecDeque::new(),
             resets: VecDeque::new(),
+            flow: Flow::default(),
             next_port: client::FIRST_PORT,
             is_listening: true,
         })
@@ -156,7 +160,10 @@ impl Hub {
         match outcome {
             Outcome::Nothing => {}
             Outcome::Opened => link.say_accepted(),
-            Outcome::Data(_) => link.write(data.split_front(len), &self.poller, token),
+            Outcome::Data(bytes) => {
+                self.flow.add(bytes, link.connection.window());
+                link.write(data.split_front(len), &self.poller, token);
+            }
             Outcome::Over(flags) => link.guest_is_done(flags),
             Outcome::Reset => return self.end(token),
             Outcome::Finished | Outcome::Broken => {
@@ -165,6 +172,11 @@ impl Hub {
             }
         }
         self.schedule(token);
+    }
+
+    /// What the guest has sent since the last call.
+    pub(super) fn take_flow(&mut self) -> Flow {
+        std::mem::take(&mut self.flow)
     }
 
     /// Takes a packet of no connection.

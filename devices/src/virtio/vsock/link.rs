@@ -2,6 +2,7 @@ use std::io::{self, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use vm_memory::VolatileSlice;
 use vmm_core::sys;
 use vmm_sys_util::epoll::EventSet;
@@ -15,6 +16,9 @@ use crate::virtio::spec::vsock::{SHUTDOWN_BOTH, SHUTDOWN_RECEIVE, SHUTDOWN_SEND}
 
 /// The most pieces that one read fills (`IOV_MAX`).
 const MAX_PIECES: usize = 1024;
+
+/// What every socket takes in any case, in bytes: Linux's own choice is 208 KiB.
+const ENOUGH: usize = 128 << 10;
 
 /// A connection and its Unix socket.
 pub(super) struct Link {
@@ -63,13 +67,10 @@ impl Link {
         capacity: u32,
         is_readable: bool,
     ) -> Self {
-        let stream = Outlet {
-            socket,
-            backlog: Backlog::default(),
-            capacity: usize::try_from(capacity).expect("this is a 64-bit program"),
-            is_closed: false,
-            ends: false,
-        };
+        let capacity = usize::try_from(capacity).expect("this is a 64-bit program");
+        enlarge(&socket, capacity);
+        let stream =
+            Outlet { socket, backlog: Backlog::default(), capacity, is_closed: false, ends: false };
         Self {
             connection,
             is_queued: false,
@@ -185,6 +186,21 @@ impl Link {
         if self.stream.is_closed {
             self.connection.host_is_done(SHUTDOWN_RECEIVE);
         }
+    }
+}
+
+/// Has the socket take `capacity` bytes for a program that reads slowly, if
+/// the kernel's own choice is less and the host allows it: what fits there is
+/// not copied to the backlog, and wakes the program less often.
+fn enlarge(socket: &UnixStream, capacity: usize) {
+    if capacity <= ENOUGH {
+        return;
+    }
+    // Linux doubles the number, for its own structures.
+    let size = capacity / 2;
+    if setsockopt(socket, sockopt::SndBufForce, &size).is_err() {
+        // Up to the host's limit for all. If not even that, it is as it was.
+        let _ = setsockopt(socket, sockopt::SndBuf, &size);
     }
 }
 

@@ -20,6 +20,7 @@ mod device;
 mod header;
 mod hub;
 mod link;
+mod nap;
 mod poller;
 mod rx;
 mod state;

@@ -1,7 +1,10 @@
+use std::time::Duration;
+
 use zerocopy::FromBytes;
 
 use super::Header;
 use super::hub::Hub;
+use super::nap::Naps;
 use crate::virtio::queue::{Chain, Ring, RingError};
 use crate::virtio::spec::vsock::HEADER_LEN;
 
@@ -10,16 +13,26 @@ const BUDGET: usize = 128;
 /// Packets that go back to the driver together, with one interrupt.
 const BATCH: usize = 16;
 
-/// Takes packets from the guest. Returns true if more wait; not if they have
-/// to, until the guest takes some itself.
-pub(super) fn collect(ring: &mut Ring, hub: &mut Hub) -> Result<bool, RingError> {
+/// When to take more packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// When others had their turn.
+    Now,
+    /// After that time; until then, the driver does not ring.
+    Nap(Duration),
+    /// When the driver rings, or when the guest has taken some itself.
+    Later,
+}
+
+/// Takes packets from the guest. Returns when more are to be taken.
+pub(super) fn collect(ring: &mut Ring, hub: &mut Hub, naps: &mut Naps) -> Result<Next, RingError> {
     let mem = ring.mem();
     let mut used = Vec::with_capacity(BATCH);
     ring.mute()?;
     for _ in 0..BUDGET {
         if hub.is_choked() {
             give_back(ring, &mut used)?;
-            return Ok(false);
+            return Ok(Next::Later);
         }
         if let Some(chain) = ring.pop(&mem)? {
             // The device writes nothing into packets that it takes.
@@ -30,14 +43,17 @@ pub(super) fn collect(ring: &mut Ring, hub: &mut Hub) -> Result<bool, RingError>
             }
         } else {
             give_back(ring, &mut used)?;
+            if let Some(nap) = naps.next(hub.take_flow()) {
+                return Ok(Next::Nap(nap));
+            }
             if !ring.unmute()? {
-                return Ok(false);
+                return Ok(Next::Later);
             }
             ring.mute()?;
         }
     }
     give_back(ring, &mut used)?;
-    Ok(true)
+    Ok(Next::Now)
 }
 
 fn give_back(ring: &mut Ring, used: &mut Vec<(u16, usize)>) -> Result<(), RingError> {
