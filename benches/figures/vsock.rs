@@ -25,6 +25,9 @@ pub(crate) const VIRTUAL: Pace = Pace { name: " (virtual)", rounds: 2 };
 
 /// What goes through a connection.
 const MIB: u32 = 64;
+/// Bytes of every socket's buffer, the Unix socket's too: what a program takes that wants to be
+/// fast.
+const BUFFER: u32 = 1 << 20;
 
 const KILN: &str = "Kiln";
 const LOOPBACK: &str = "Unix socket";
@@ -83,7 +86,7 @@ fn vsock(stage: &Stage, session: &mut Option<Session>, host: &str, guest: &str) 
     let session = session.as_mut().expect("it has just been started");
     // The host has number 2 (VIRTIO 1.2 §5.10.4).
     rate(stage, &format!("{SOCKET}_{PORT}"), host, || {
-        session.run(&format!("stream connect vsock:2:{PORT} {guest} {MIB}")).map(drop)
+        session.run(&format!("stream connect vsock:2:{PORT} {guest} {MIB} {BUFFER}")).map(drop)
     })
 }
 
@@ -91,7 +94,8 @@ fn vsock(stage: &Stage, session: &mut Option<Session>, host: &str, guest: &str) 
 fn loopback(stage: &Stage, host: &str, guest: &str) -> Result<f64> {
     rate(stage, LOOPBACK_SOCKET, host, || {
         let mut stream = Command::new(stage.path().join("stream"));
-        stream.args(["connect", &format!("unix:{LOOPBACK_SOCKET}"), guest, &MIB.to_string()]);
+        stream.args(["connect", &format!("unix:{LOOPBACK_SOCKET}"), guest]);
+        stream.args([MIB, BUFFER].map(|number| number.to_string()));
         if stream.status()?.success() { Ok(()) } else { Err("the stream broke".into()) }
     })
 }
@@ -108,7 +112,8 @@ fn rate(
         fs::remove_file(path)?;
     }
     let mut stream = Command::new(stage.path().join("stream"));
-    stream.args(["serve", &format!("unix:{path}"), host, &MIB.to_string()]);
+    stream.args(["serve", &format!("unix:{path}"), host]);
+    stream.args([MIB, BUFFER].map(|number| number.to_string()));
     let mut server = Server::start(&mut stream, "ready")?;
     connect()?;
     let nanoseconds: f64 = server.line()?.parse()?;

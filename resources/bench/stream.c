@@ -1,8 +1,10 @@
 // One end of a byte stream through a socket, to find out how fast it is.
 //
-//     stream serve   ADDRESS send|receive MIB
-//     stream connect ADDRESS send|receive MIB
+//     stream serve   ADDRESS send|receive MIB [BUFFER]
+//     stream connect ADDRESS send|receive MIB [BUFFER]
 //
+// BUFFER is how many bytes may be on their way, for which a program asks the kernel that wants to be
+// fast (SO_VM_SOCKETS_BUFFER_SIZE, SO_SNDBUF); the kernel's own choice if it is missing or 0.
 // ADDRESS is unix:PATH or vsock:CID:PORT (CID is ignored by serve). serve says "ready" when it
 // listens, takes one connection, and prints the nanoseconds from then until all MIB have arrived: whoever
 // receives them answers with one byte, and whoever sends waits for it. connect prints nothing.
@@ -54,7 +56,23 @@ static socklen_t parse(const char *text, union address *address)
     errx(2, "%s is no address", text);
 }
 
-static int serve(const union address *address, socklen_t length)
+// Lets that many bytes be on their way; with 0 as many as the kernel likes.
+static void enlarge(int socket, int family, unsigned long long size)
+{
+    int bytes = size;
+    if (size == 0)
+        return;
+    if (family == AF_VSOCK) {
+        if (setsockopt(socket, AF_VSOCK, SO_VM_SOCKETS_BUFFER_MAX_SIZE, &size, sizeof size) ||
+            setsockopt(socket, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &size, sizeof size))
+            err(1, "enlarging a buffer");
+    } else if (setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) ||
+               setsockopt(socket, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes)) {
+        err(1, "enlarging a buffer");
+    }
+}
+
+static int serve(const union address *address, socklen_t length, unsigned long long buffer)
 {
     int listener = socket(address->any.sa_family, SOCK_STREAM, 0);
     if (listener < 0 || bind(listener, &address->any, length) || listen(listener, 1))
@@ -64,12 +82,15 @@ static int serve(const union address *address, socklen_t length)
     int connection = accept(listener, NULL, NULL);
     if (connection < 0)
         err(1, "accepting");
+    enlarge(connection, address->any.sa_family, buffer);
     return connection;
 }
 
-static int reach(const union address *address, socklen_t length)
+static int reach(const union address *address, socklen_t length, unsigned long long buffer)
 {
     int connection = socket(address->any.sa_family, SOCK_STREAM, 0);
+    if (connection >= 0)
+        enlarge(connection, address->any.sa_family, buffer);
     if (connection < 0 || connect(connection, &address->any, length))
         err(1, "connecting");
     return connection;
@@ -101,12 +122,13 @@ static void receive_all(int from, long long count)
 
 int main(int argc, char **argv)
 {
-    if (argc != 5)
-        errx(2, "usage: stream serve|connect ADDRESS send|receive MIB");
+    if (argc != 5 && argc != 6)
+        errx(2, "usage: stream serve|connect ADDRESS send|receive MIB [BUFFER]");
     bool serves = strcmp(argv[1], "serve") == 0;
     union address address;
     socklen_t length = parse(argv[2], &address);
-    int peer = serves ? serve(&address, length) : reach(&address, length);
+    unsigned long long buffer = argc == 6 ? strtoull(argv[5], NULL, 10) : 0;
+    int peer = serves ? serve(&address, length, buffer) : reach(&address, length, buffer);
     long long count = atoll(argv[4]) << 20, start = now();
     if (strcmp(argv[3], "send") == 0)
         send_all(peer, count);
