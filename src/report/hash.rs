@@ -9,7 +9,7 @@ use std::thread::{Builder, JoinHandle};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use vmm_core::sys;
+use vmm_core::sys::signal;
 
 /// How much of a file is read at a time, in bytes.
 const PIECE: usize = 64 << 10;
@@ -57,8 +57,8 @@ fn state(path: &Path) -> Option<[i128; 5]> {
     Some([of(found.dev()), of(found.ino()), of(found.size()), seconds, nanos])
 }
 
-/// The thread `hash`, which hashes files while the run goes on, in the time that it
-/// leaves over.
+/// The thread `hash`, which hashes files while the run goes on. It is as urgent as
+/// others: who waits for one that is not, waits for everybody.
 #[derive(Debug)]
 pub(super) struct Hashing {
     thread: JoinHandle<Vec<Reading>>,
@@ -75,21 +75,17 @@ impl Hashing {
         let stop = Arc::new(AtomicBool::new(false));
         let theirs = Arc::clone(&stop);
         let hash = move || {
-            if let Err(error) = sys::give_way() {
-                log::debug!("the thread that hashes stays as urgent as others: {error}");
-            }
             readings.iter_mut().for_each(|reading| reading.go_on(&theirs));
             readings
         };
         let builder = Builder::new().name("hash".into()).stack_size(64 << 10);
-        let thread = sys::signal::shielded(|| builder.spawn(hash))?;
+        let thread = signal::shielded(|| builder.spawn(hash))?;
         Ok(Self { thread, stop })
     }
 
     /// Does what the thread has not come to, and tells the files, the same in the
     /// same order.
     pub(super) fn finish<'a>(self, files: impl Iterator<Item = &'a mut Given>) {
-        // Behind all others, it might take long over it.
         self.stop.store(true, Ordering::Relaxed);
         // A thread that has panicked has said so.
         let readings = self.thread.join().unwrap_or_default();
