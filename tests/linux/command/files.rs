@@ -87,3 +87,20 @@ fn an_ordinary_user_stays_one_in_the_guest() {
         assert_eq!(fs::read_to_string(folder.path().join("mine")).unwrap(), "mine\n");
     });
 }
+
+#[test]
+fn a_directory_that_its_user_cannot_reach_is_told() {
+    if !testing::in_lab() {
+        return;
+    }
+    patiently(|| {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
+        let outcome = script("pwd").directory(folder.path()).unprivileged().run();
+        let said = format!(
+            "kiln: the command cannot start in {}: Permission denied",
+            folder.path().display()
+        );
+        outcome.expect(126, &said);
+    });
+}
