@@ -63,8 +63,12 @@ pub(crate) enum Name {
     NetVhost,
     /// Both on one processor of the lab, in its virtual time
     NetVirtual,
-    /// Small files and git through a shared directory, in the lab
+    /// Small files read through a shared directory and through 9p, in the lab
     Files,
+    /// `git status` in a shared directory, in the lab
+    Git,
+    /// The same on one processor of the lab, in its virtual time
+    GitVirtual,
     /// A stream through vsock and one through a Unix socket, in the lab
     Vsock,
     /// The same on one processor of the lab, in its virtual time

@@ -9,71 +9,85 @@ use crate::guest::{Guest, Transport};
 use crate::session::{Session, persist};
 use crate::stage::Stage;
 use crate::vmm::Vmm;
+use crate::vsock::Pace;
 
-/// Rounds that count, and one before them that does not.
-const ROUNDS: u32 = 1;
+/// Longer than reading all files takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(400);
 /// Longer than a start and git's first look take, in virtual time, of which a second
 /// is several in real time: a guest that hangs is not to be waited for much longer.
-const PATIENCE: Duration = Duration::from_secs(40);
+const VIRTUAL_PATIENCE: Duration = Duration::from_secs(40);
+/// Rounds that count where files are read, and one before them that does not.
+const READS: u32 = 2;
+/// git by the lab's two clocks.
+pub(crate) const GIT: Pace = Pace { name: "", rounds: 2 };
+pub(crate) const GIT_VIRTUAL: Pace = Pace { name: " (virtual)", rounds: 1 };
 /// Directories, files in each, and bytes in each of these.
 const SMALL: [u32; 3] = [100, 100, 2048];
 /// The same of what git looks through: 20,000 files.
 const CHECKOUT: [u32; 3] = [200, 100, 64];
 
+const KILN: &str = "Kiln";
+const WRITABLE: &str = "Kiln, writable";
 const QEMU: &str = "QEMU q35, 9p";
 const LAB: &str = "the lab itself";
 
-/// Where guests mount the share, and where git's files are in it.
+/// Where guests mount the share.
 const MOUNT: &str = "mkdir -p /mnt && { mount -t virtiofs t /mnt 2>/dev/null || \
                      mount -t 9p -o trans=virtio,version=9p2000.L,msize=1048576 t /mnt; }";
+const EMPTY_CACHES: &str = "echo 3 > /proc/sys/vm/drop_caches";
 
-/// In the lab, in virtual time: small files read, and git's look at a checkout,
-/// through a share of Kiln's, QEMU's 9p, and in the lab itself, in turns.
+/// In the lab: small files read through a share of Kiln's and through QEMU's 9p, in turns.
 pub(crate) fn measure(stage: &Stage) -> Result<Vec<Figure>> {
-    eprintln!("figures: files: 30,000 are being made");
-    let place = prepare(stage)?;
-    eprintln!("figures: files: guests start, and are measured twice");
+    let place = make(stage, "small", SMALL)?;
     let mut read = Figure::new("10,000 small files read, caches empty", "files/s");
     read = read.goal("≥ 2 × QEMU").ratios_to(QEMU);
-    let mut status = ["git status, 20,000 files, first", "git status again"]
-        .map(|name| Figure::new(name, "ms").goal("≤ 3 × the lab").ratios_to(LAB));
-    let mut runners: Vec<Runner> =
-        [(Vmm::Kiln, "Kiln", true), (Vmm::Kiln, "Kiln, writable", false)]
-            .into_iter()
-            .chain([(Vmm::Qemu, QEMU, true)])
-            .filter(|(vmm, ..)| stage.vmms().contains(vmm))
-            .map(|(vmm, column, read_only)| Runner { vmm, column, read_only, session: None })
-            .collect();
-    for round in 0..=ROUNDS {
-        for runner in &mut runners {
-            let measured = persist(runner.column, || runner.measure(stage, &place));
-            eprintln!("figures: {}: {measured:?}", runner.column);
-            if let Some(measured) = read.tolerate(runner.vmm, measured)?.filter(|_| round > 0) {
-                read.add(runner.column, measured.files);
-                for (figure, time) in status.iter_mut().zip(measured.status.iter().flatten()) {
-                    figure.add(runner.column, *time);
-                }
-            }
-        }
-        let times = lab(stage, &place)?;
-        eprintln!("figures: {LAB}: {times:?}");
-        if round > 0 {
-            for (figure, time) in status.iter_mut().zip(times) {
-                figure.add(LAB, time);
+    let mut runners = [(Vmm::Kiln, KILN), (Vmm::Qemu, QEMU)]
+        .map(|(vmm, column)| Runner::new(vmm, column, true, PATIENCE));
+    let [directories, files, _] = SMALL;
+    let count = f64::from(directories * files);
+    let line = format!("files read /mnt {directories} {files}");
+    for round in 0..=READS {
+        for runner in runners.iter_mut().filter(|runner| stage.vmms().contains(&runner.vmm)) {
+            let printed = runner.measure(stage, &place, &[EMPTY_CACHES, &line]);
+            eprintln!("figures: {}: {printed:?}", runner.column);
+            let Some(printed) = read.tolerate(runner.vmm, printed)? else { continue };
+            let time = printed.split_whitespace().next().unwrap_or_default().parse::<f64>()?;
+            if round > 0 {
+                read.add(runner.column, count * 1e9 / time);
             }
         }
     }
-    Ok([read].into_iter().chain(status).collect())
+    Ok(vec![read])
 }
 
-/// What a guest came to.
-#[derive(Debug)]
-struct Measured {
-    /// Small files read in a second.
-    files: f64,
-    /// Milliseconds of git, with empty caches and again. Through 9p that takes
-    /// longer than anybody waits.
-    status: Option<[f64; 2]>,
+/// In the lab: git's look at a checkout through a share of Kiln's and in the lab
+/// itself, in turns.
+pub(crate) fn measure_git(stage: &Stage, pace: &Pace) -> Result<Vec<Figure>> {
+    let place = make(stage, "checkout", CHECKOUT)?;
+    commit(&place)?;
+    let mut figures = ["first", "again"].map(|time| {
+        let name = format!("git status, 20,000 files, {time}{}", pace.name);
+        Figure::new(&name, "ms").goal("≤ 3 × the lab").ratios_to(LAB)
+    });
+    let patience = if pace.name.is_empty() { PATIENCE } else { VIRTUAL_PATIENCE };
+    let mut runners = [(KILN, true), (WRITABLE, false)]
+        .map(|(column, read_only)| Runner::new(Vmm::Kiln, column, read_only, patience));
+    for round in 0..=pace.rounds {
+        let mut add = |column: &str, times: [f64; 2]| {
+            eprintln!("figures: {column}: {times:?}");
+            for (figure, time) in figures.iter_mut().zip(times).filter(|_| round > 0) {
+                figure.add(column, time);
+            }
+        };
+        for runner in &mut runners {
+            let look = git("files", "/mnt");
+            let first = runner.measure(stage, &place, &[EMPTY_CACHES, &look])?;
+            let again = runner.measure(stage, &place, &[&look])?;
+            add(runner.column, [milliseconds(&first)?, milliseconds(&again)?]);
+        }
+        add(LAB, lab(stage, &place)?);
+    }
+    Ok(figures.into())
 }
 
 /// A guest of one VMM's with the share.
@@ -81,16 +95,24 @@ struct Runner {
     vmm: Vmm,
     column: &'static str,
     read_only: bool,
+    patience: Duration,
     session: Option<Session>,
 }
 
 impl Runner {
-    /// One attempt; a guest that fails is ended.
-    fn measure(&mut self, stage: &Stage, place: &Path) -> Result<Measured> {
-        self.attempt(stage, place).inspect_err(|_| self.session = None)
+    fn new(vmm: Vmm, column: &'static str, read_only: bool, patience: Duration) -> Self {
+        Self { vmm, column, read_only, patience, session: None }
     }
 
-    fn attempt(&mut self, stage: &Stage, place: &Path) -> Result<Measured> {
+    /// What the last of some lines of shell prints, tried up to three times in all; a
+    /// guest that fails is ended.
+    fn measure(&mut self, stage: &Stage, place: &Path, lines: &[&str]) -> Result<String> {
+        persist(self.column, || {
+            self.attempt(stage, place, lines).inspect_err(|_| self.session = None)
+        })
+    }
+
+    fn attempt(&mut self, stage: &Stage, place: &Path, lines: &[&str]) -> Result<String> {
         if self.session.is_none() {
             let guest = Guest {
                 share: Some((place.into(), self.read_only)),
@@ -98,24 +120,16 @@ impl Runner {
                 ..Guest::shell(stage.path(), "files")
             };
             let command = stage.command(self.vmm, &guest)?.ok_or("it shares no directories")?;
-            let mut session = Session::start(command, PATIENCE)?;
+            let mut session = Session::start(command, self.patience)?;
             session.run(MOUNT)?;
             self.session = Some(session);
         }
         let session = self.session.as_mut().expect("it has just been started");
-        let empty = "echo 3 > /proc/sys/vm/drop_caches";
-        let [directories, files, _] = SMALL;
-        session.run(empty)?;
-        let line = session.run(&format!("files read /mnt/small {directories} {files}"))?;
-        let time: f64 = line.split(' ').next().unwrap_or_default().parse()?;
-        let files = f64::from(directories * files) * 1e9 / time;
-        if self.vmm == Vmm::Qemu {
-            return Ok(Measured { files, status: None });
+        let mut printed = String::new();
+        for line in lines {
+            printed = session.run(line)?;
         }
-        session.run(empty)?;
-        let status = [session.run(&git("files", "/mnt"))?, session.run(&git("files", "/mnt"))?];
-        let [first, again] = status.map(|text| milliseconds(&text));
-        Ok(Measured { files, status: Some([first?, again?]) })
+        Ok(printed)
     }
 }
 
@@ -133,7 +147,7 @@ fn lab(stage: &Stage, place: &Path) -> Result<[f64; 2]> {
 /// nanoseconds that took; more only if git found something.
 fn git(files: &str, place: &str) -> String {
     let git = "git -c safe.directory='*' --no-optional-locks";
-    format!("HOME=/ {files} time {git} -C {place}/checkout status --porcelain")
+    format!("HOME=/ {files} time {git} -C {place} status --porcelain")
 }
 
 fn milliseconds(text: &str) -> Result<f64> {
@@ -141,24 +155,27 @@ fn milliseconds(text: &str) -> Result<f64> {
     Ok(time / 1e6)
 }
 
-/// Makes the files in the lab's memory.
-fn prepare(stage: &Stage) -> Result<PathBuf> {
-    let place = stage.path().join("shared");
-    let checkout = place.join("checkout");
-    for (name, [directories, files, bytes]) in [("small", SMALL), ("checkout", CHECKOUT)] {
-        fs::create_dir_all(place.join(name))?;
-        let mut make = Command::new(stage.path().join("files"));
-        make.arg("make").arg(place.join(name));
-        make.args([directories, files, bytes].map(|number| number.to_string()));
-        run(&mut make)?;
-    }
+/// Makes files in the lab's memory; the directory that they are in.
+fn make(stage: &Stage, name: &str, [directories, files, bytes]: [u32; 3]) -> Result<PathBuf> {
+    eprintln!("figures: {} files are being made", directories * files);
+    let place = stage.path().join(name);
+    fs::create_dir_all(&place)?;
+    let mut make = Command::new(stage.path().join("files"));
+    make.arg("make").arg(&place);
+    make.args([directories, files, bytes].map(|number| number.to_string()));
+    run(&mut make)?;
+    Ok(place)
+}
+
+/// Has git know the files of a directory.
+fn commit(checkout: &Path) -> Result<()> {
     // The files of a directory are all the same: git has little to compress.
     let identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"];
     for words in [&["init", "-q"][..], &["add", "."], &["commit", "-qm", "x"], &["status"]] {
         let mut git = Command::new("git");
-        run(git.arg("-C").arg(&checkout).args(identity).args(words))?;
+        run(git.arg("-C").arg(checkout).args(identity).args(words))?;
     }
-    Ok(place)
+    Ok(())
 }
 
 fn run(command: &mut Command) -> Result<()> {

@@ -30,7 +30,7 @@ const LAB_DIED: i32 = 125;
 pub(crate) fn run(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
     match name {
         Name::Block => stage.add_guest("disk")?,
-        Name::Files => stage.add_guest("files")?,
+        Name::Files | Name::Git | Name::GitVirtual => stage.add_guest("files")?,
         Name::Net
         | Name::NetVhost
         | Name::NetVirtual
@@ -78,9 +78,9 @@ impl Drop for Spinner {
 
 /// Whether it is measured in the lab's virtual time.
 fn is_virtual(name: Name) -> bool {
-    use Name::{Boot, Command, Files, Initcalls};
+    use Name::{Boot, Command, GitVirtual, Initcalls};
     use Name::{NetVirtual, PipeVirtual, VerdictsVirtual, VsockVirtual};
-    matches!(name, Boot | Command | Files | Initcalls)
+    matches!(name, Boot | Command | GitVirtual | Initcalls)
         || matches!(name, NetVirtual | PipeVirtual | VerdictsVirtual | VsockVirtual)
 }
 
@@ -106,8 +106,10 @@ fn in_lab(stage: &Stage, name: Name) -> Result<Option<Vec<Figure>>> {
 /// The lab's side of [`run`].
 pub(crate) fn inside(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
     // What looks at the host's files waits for the host.
-    let waits =
-        matches!(name, Name::Command | Name::Files | Name::PipeVirtual | Name::VerdictsVirtual);
+    let waits = matches!(
+        name,
+        Name::Command | Name::GitVirtual | Name::PipeVirtual | Name::VerdictsVirtual
+    );
     let _spinner = waits.then(Spinner::start).transpose()?;
     match name {
         Name::Boot => boot::measure(stage),
@@ -121,6 +123,8 @@ pub(crate) fn inside(stage: &Stage, name: Name) -> Result<Vec<Figure>> {
         Name::Vsock => vsock::measure(stage, &vsock::REAL),
         Name::VsockVirtual => vsock::measure(stage, &vsock::VIRTUAL),
         Name::Files => files::measure(stage),
+        Name::Git => files::measure_git(stage, &files::GIT),
+        Name::GitVirtual => files::measure_git(stage, &files::GIT_VIRTUAL),
         Name::Command => command::measure(stage),
         Name::Pipe => pipe::measure(stage, &vsock::REAL),
         Name::PipeVirtual => pipe::measure(stage, &vsock::VIRTUAL),
