@@ -16,6 +16,7 @@ mod doorbells;
 pub mod fs;
 mod interrupt;
 mod lanes;
+mod nap;
 pub mod net;
 pub mod queue;
 pub mod rate;

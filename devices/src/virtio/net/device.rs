@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use virtio_queue::Queue;
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
+use vmm_sys_util::timerfd::TimerFd;
 
 use super::identity::{self, Identity};
 use super::pair::Pair;
@@ -74,6 +75,8 @@ impl Net {
             identity,
             pairs,
             throttle: Throttle::new(options.limits, clock)?,
+            nap: TimerFd::new()?,
+            is_nap_set: false,
             doorbells: Arc::clone(&doorbells),
             live: None,
         };

@@ -1,12 +1,12 @@
-use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
+use std::{io, mem};
 
 use event_manager::{EventOps, EventSet, Events};
 
 use super::rx::{Receiver, Wait};
 use super::throttle::Throttle;
-use super::tx::{self, Next};
+use super::tx::{self, Next, Stream};
 use crate::backend::net::{NetBackend, Offloads};
 use crate::virtio::queue::Ring;
 
@@ -27,6 +27,10 @@ pub(super) struct Pair {
     watched: EventSet,
     /// Whether the host gives it packets.
     is_enabled: bool,
+    /// What the guest sends.
+    stream: Stream,
+    /// Whether packets to the host wait for the end of a nap.
+    is_napping: bool,
     /// Whether a packet to the host waits for room there.
     is_full: bool,
     /// Since when packets to the guest have waited for its buffers.
@@ -42,6 +46,8 @@ pub(super) enum Todo {
     Nothing,
     /// Come back to the queue, once others had their turn.
     Again,
+    /// Come back after this time.
+    Nap(Duration),
     /// Come back at this time.
     At(Instant),
     /// Tell the driver that there is no link.
@@ -57,6 +63,8 @@ impl Pair {
             source,
             watched: EventSet::empty(),
             is_enabled: true,
+            stream: Stream::new(),
+            is_napping: false,
             is_full: false,
             starved: None,
             is_gone: false,
@@ -90,9 +98,16 @@ impl Pair {
         if self.is_gone { Ok(()) } else { self.backend.set_offloads(offloads) }
     }
 
-    /// Forgets the packet to the guest that waits.
+    /// Forgets the packet to the guest that waits, and what it sent.
     pub(super) fn clear(&mut self) {
         self.receiver.clear();
+        self.stream = Stream::new();
+        self.is_napping = false;
+    }
+
+    /// Ends a nap; returns whether there was one.
+    pub(super) fn wake(&mut self) -> bool {
+        mem::replace(&mut self.is_napping, false)
     }
 
     /// There is nobody to receive packets.
@@ -104,7 +119,7 @@ impl Pair {
 
     /// Whether the host's end said that it is writable, having been full.
     pub(super) fn has_room(&mut self, events: EventSet) -> bool {
-        events.contains(EventSet::OUT) && std::mem::replace(&mut self.is_full, false)
+        events.contains(EventSet::OUT) && mem::replace(&mut self.is_full, false)
     }
 
     /// Whether packets to the guest are moved as they come.
@@ -165,10 +180,11 @@ impl Pair {
         throttle: Option<&mut Throttle>,
         ops: &EventOps,
     ) -> Todo {
-        if self.is_full {
+        if self.is_full || self.is_napping {
             return Todo::Nothing;
         }
-        let next = tx::send(ring, &mut *self.backend, features, throttle);
+        let next = tx::send(ring, &mut *self.backend, features, throttle, &mut self.stream);
+        self.is_napping = matches!(next, Next::Nap(_));
         self.is_full = next == Next::Room && !self.is_gone;
         let room = if self.is_full { EventSet::OUT } else { EventSet::empty() };
         let packets =
@@ -177,6 +193,7 @@ impl Pair {
         match next {
             Next::Packet | Next::Room => Todo::Nothing,
             Next::Turn => Todo::Again,
+            Next::Nap(time) => Todo::Nap(time),
             Next::Until(time) => Todo::At(time),
         }
     }
@@ -195,7 +212,7 @@ impl Pair {
     /// The host's end has no more packets, and takes none; errors would keep
     /// the loop awake.
     pub(super) fn lose(&mut self, ops: &mut EventOps) {
-        if !std::mem::replace(&mut self.is_gone, true) {
+        if !mem::replace(&mut self.is_gone, true) {
             self.is_full = false;
             ops.remove(self.events(EventSet::empty())).expect("the descriptor was added");
         }

@@ -1,7 +1,9 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_manager::{EventOps, EventSet, Events, MutEventSubscriber};
 use vmm_sys_util::eventfd::EventFd;
+use vmm_sys_util::timerfd::TimerFd;
 
 use super::control::{self, Command};
 use super::identity::{self, Identity};
@@ -15,6 +17,8 @@ use crate::virtio::queue::Ring;
 pub(super) mod source {
     /// The limits allow more.
     pub(in crate::virtio::net) const TIMER: u32 = 0x1_0000;
+    /// A nap ends.
+    pub(in crate::virtio::net) const NAP: u32 = 0x1_0001;
     /// The host's end of pair 0, and so on.
     pub(in crate::virtio::net) const BACKENDS: u32 = 0x2_0000;
 }
@@ -24,6 +28,10 @@ pub(super) struct State {
     pub(super) identity: Identity,
     pub(super) pairs: Vec<Pair>,
     pub(super) throttle: Option<Throttle>,
+    /// Ends the naps of all pairs together.
+    pub(super) nap: TimerFd,
+    /// Whether that is set, or its event is on the way.
+    pub(super) is_nap_set: bool,
     pub(super) doorbells: Arc<[EventFd]>,
     /// The queues, while the driver is live.
     pub(super) live: Option<Live>,
@@ -53,6 +61,8 @@ impl MutEventSubscriber for State {
         for pair in &self.pairs {
             pair.init(ops);
         }
+        let nap = Events::with_data(&self.nap, source::NAP, EventSet::IN);
+        ops.add(nap).expect("a fresh timer can be polled");
         if let Some(throttle) = &self.throttle {
             let events = Events::with_data_raw(throttle.timer_fd(), source::TIMER, EventSet::IN);
             ops.add(events).expect("a fresh timer can be polled");
@@ -63,6 +73,7 @@ impl MutEventSubscriber for State {
         let index = |number: u32| usize::try_from(number).expect("a small number");
         match events.data() {
             source::TIMER => self.go_on(ops),
+            source::NAP => self.wake(ops),
             data @ source::BACKENDS.. => {
                 self.hear(index(data - source::BACKENDS), events.event_set(), ops);
             }
@@ -160,6 +171,35 @@ impl State {
         }
     }
 
+    /// Naps end. A driver that was stopped meanwhile has none.
+    fn wake(&mut self, ops: &mut EventOps) {
+        // The timer has run out, so that this does not wait.
+        if let Err(error) = self.nap.wait() {
+            log::warn!("virtio-net: a timer cannot be read: {error}");
+        }
+        self.is_nap_set = false;
+        for pair in 0..self.pairs.len() {
+            if self.pairs[pair].wake() {
+                self.send(pair, ops);
+            }
+        }
+    }
+
+    /// Has the naps end after `time`, if they do not before.
+    fn nap(&mut self, time: Duration, queue: usize) {
+        if self.is_nap_set {
+            return;
+        }
+        match self.nap.reset(time, None) {
+            Ok(()) => self.is_nap_set = true,
+            // Then there is none.
+            Err(_) => {
+                self.pairs[queue / 2].wake();
+                self.ring(queue);
+            }
+        }
+    }
+
     fn receive(&mut self, pair: usize, ops: &mut EventOps) {
         let Self { live, pairs, throttle, .. } = self;
         let todo = match live {
@@ -197,6 +237,7 @@ impl State {
                     throttle.wake_at(time);
                 }
             }
+            Todo::Nap(time) => self.nap(time, queue),
             Todo::Unlink => self.unlink(),
         }
     }

@@ -1,5 +1,5 @@
-use std::io;
 use std::time::{Duration, Instant};
+use std::{io, mem};
 
 use smallvec::SmallVec;
 use vm_memory::VolatileSlice;
@@ -8,7 +8,9 @@ use super::Header;
 use super::throttle::{Direction, Throttle};
 use super::used::Used;
 use crate::backend::net::NetBackend;
+use crate::virtio::nap::{Flow, Naps};
 use crate::virtio::queue::{Buffer, Chain, Ring, RingError};
+use crate::virtio::spec::feature;
 use crate::virtio::spec::net::HEADER_LEN;
 
 /// Packets that one wake-up sends before other devices have their turn.
@@ -17,6 +19,8 @@ const BUDGET: usize = 128;
 const SHARE: Duration = Duration::from_millis(10);
 /// Packets between two looks at the clock.
 const LOOK: usize = 16;
+/// Naps of a guest that streams. Linux has data of a millisecond under way.
+const NAP: Duration = Duration::from_micros(512);
 /// The most pieces of a frame: with the header as many as the host takes.
 const MOST_PIECES: usize = 1023;
 
@@ -29,8 +33,47 @@ pub(super) enum Next {
     Turn,
     /// Room at the host's end.
     Room,
+    /// The end of a nap of that length; the driver does not ring until then.
+    Nap(Duration),
     /// The time when the limits allow more.
     Until(Instant),
+}
+
+/// What came since the last look that found the end of the ring.
+#[derive(Debug)]
+pub(super) struct Stream {
+    naps: Naps,
+    bytes: u64,
+    descriptors: u64,
+}
+
+impl Stream {
+    /// Nothing yet.
+    pub(super) const fn new() -> Self {
+        Self { naps: Naps::new(NAP, NAP), bytes: 0, descriptors: 0 }
+    }
+
+    /// Adds a packet of so many bytes in so many pieces.
+    fn add(&mut self, bytes: usize, pieces: usize, features: u64) {
+        let is_indirect = features & feature::INDIRECT_DESC != 0;
+        let descriptors = if is_indirect { 1 } else { pieces };
+        self.bytes = self.bytes.saturating_add(count(bytes));
+        self.descriptors = self.descriptors.saturating_add(count(descriptors));
+    }
+
+    /// How long to nap now; such packets may fill a ring of `size`.
+    fn nap(&mut self, size: u16) -> Option<Duration> {
+        let (bytes, descriptors) = (mem::take(&mut self.bytes), mem::take(&mut self.descriptors));
+        let mut flow = Flow::default();
+        if bytes > 0 {
+            flow.add(bytes, bytes.saturating_mul(size.into()) / descriptors.max(1));
+        }
+        self.naps.next(flow)
+    }
+}
+
+fn count(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// What became of a packet.
@@ -49,6 +92,7 @@ pub(super) fn send(
     backend: &mut dyn NetBackend,
     features: u64,
     throttle: Option<&mut Throttle>,
+    stream: &mut Stream,
 ) -> Next {
     // A packet that was held back goes first.
     if is_full(backend.flush()) {
@@ -57,7 +101,7 @@ pub(super) fn send(
     let next = ring.attempt(|ring| {
         ring.mute()?;
         let mut used = Used::told_late();
-        let next = turn(ring, backend, features, throttle, &mut used)?;
+        let next = turn(ring, backend, features, throttle, stream, &mut used)?;
         used.show(ring)?;
         Ok(next)
     });
@@ -70,6 +114,7 @@ fn turn(
     backend: &mut dyn NetBackend,
     features: u64,
     mut throttle: Option<&mut Throttle>,
+    stream: &mut Stream,
     used: &mut Used,
 ) -> Result<Next, RingError> {
     let mem = ring.mem();
@@ -85,6 +130,9 @@ fn turn(
             if is_full(backend.flush()) {
                 return Ok(Next::Room);
             }
+            if let Some(nap) = stream.nap(ring.size()) {
+                return Ok(Next::Nap(nap));
+            }
             if ring.unmute()? {
                 ring.mute()?;
                 continue;
@@ -93,7 +141,7 @@ fn turn(
         };
         let head = chain.head;
         let len = chain.readable.len();
-        match transmit(chain, backend, features, throttle.as_deref_mut()) {
+        match transmit(chain, backend, features, throttle.as_deref_mut(), stream) {
             Sent::Gone => used.push(head, 0),
             Sent::Full => {
                 ring.unpop(1);
@@ -130,6 +178,7 @@ fn transmit(
     backend: &mut dyn NetBackend,
     features: u64,
     throttle: Option<&mut Throttle>,
+    stream: &mut Stream,
 ) -> Sent {
     let Some((header, frame)) = packet(chain, features) else { return Sent::Gone };
     let mut bytes = header.to_bytes();
@@ -139,6 +188,7 @@ fn transmit(
     if is_full(backend.send(&pieces)) {
         return Sent::Full;
     }
+    stream.add(frame.len(), pieces.len(), features);
     if let Some(limits) = throttle {
         limits.take(Direction::ToHost, header, frame.len());
     }

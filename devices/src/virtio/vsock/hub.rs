@@ -10,10 +10,10 @@ pub use super::client::MAX_CLIENTS;
 use super::client::{self, Clients};
 use super::connection::{Connection, Due, Key, Outcome};
 use super::link::Link;
-use super::nap::Flow;
 use super::poller::{Happening, Poller};
 use super::table::{Table, Token};
 use crate::backend::vsock::VsockBackend;
+use crate::virtio::nap::Flow;
 use crate::virtio::queue::Buffer;
 use crate::virtio::spec::vsock::{CID_HOST, OP_REQUEST, OP_RST, OP_RW, TYPE_STREAM};
 
@@ -161,7 +161,7 @@ impl Hub {
             Outcome::Nothing => {}
             Outcome::Opened => link.say_accepted(),
             Outcome::Data(bytes) => {
-                self.flow.add(bytes, link.connection.window());
+                self.flow.add(bytes.into(), link.connection.window().into());
                 link.write(data.split_front(len), &self.poller, token);
             }
             Outcome::Over(flags) => link.guest_is_done(flags),

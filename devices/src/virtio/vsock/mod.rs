@@ -20,7 +20,6 @@ mod device;
 mod header;
 mod hub;
 mod link;
-mod nap;
 mod poller;
 mod rx;
 mod state;

@@ -1,14 +1,15 @@
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_manager::{EventOps, EventSet, Events, MutEventSubscriber};
 use vmm_sys_util::eventfd::EventFd;
 use vmm_sys_util::timerfd::TimerFd;
 
 use super::hub::Hub;
-use super::nap::Naps;
 use super::tx::Next;
 use super::{rx, tx};
+use crate::virtio::nap::Naps;
 use crate::virtio::queue::Ring;
 
 /// Queue of packets to the guest.
@@ -23,6 +24,9 @@ pub(super) const EVENT: usize = 2;
 const SOCKETS: u32 = 3;
 /// The end of a nap.
 const NAP: u32 = 4;
+
+/// Found to be best with streams of 64 MiB.
+pub(super) const NAPS: Naps = Naps::new(Duration::from_micros(128), Duration::from_micros(256));
 
 /// The half of the socket device that the event loop drives.
 pub(super) struct State {
@@ -75,7 +79,7 @@ impl State {
     /// If the host has no descriptor left.
     pub(super) fn new(hub: Hub, doorbells: Arc<[EventFd]>) -> io::Result<Self> {
         let timer = TimerFd::new()?;
-        let naps = Naps::default();
+        let naps = NAPS;
         Ok(Self { hub, doorbells, live: None, naps, timer, is_napping: false })
     }
 

@@ -4,7 +4,7 @@ use zerocopy::FromBytes;
 
 use super::Header;
 use super::hub::Hub;
-use super::nap::Naps;
+use crate::virtio::nap::Naps;
 use crate::virtio::queue::{Chain, Ring, RingError};
 use crate::virtio::spec::vsock::HEADER_LEN;
 

@@ -14,6 +14,7 @@ use crate::virtio::testing::*;
 
 mod control;
 mod lost;
+mod nap;
 mod offloads;
 mod pace;
 mod pairs;

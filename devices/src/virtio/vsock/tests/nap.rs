@@ -1,11 +1,12 @@
-use super::super::nap::{Flow, Naps};
+use super::super::state::NAPS;
 use super::*;
+use crate::virtio::nap::Flow;
 
 const WINDOW: u32 = 1 << 20;
 
 fn flow(bytes: u32) -> Flow {
     let mut flow = Flow::default();
-    flow.add(bytes, WINDOW);
+    flow.add(bytes.into(), WINDOW.into());
     flow
 }
 
@@ -15,7 +16,7 @@ fn micros(time: Option<Duration>) -> Option<u128> {
 
 #[test]
 fn packets_that_are_no_stream_are_not_waited_for() {
-    let mut naps = Naps::default();
+    let mut naps = NAPS;
     for bytes in [0, 1, 4096, (32 << 10) - 1] {
         assert_eq!(naps.next(flow(bytes)), None);
     }
@@ -23,7 +24,7 @@ fn packets_that_are_no_stream_are_not_waited_for() {
 
 #[test]
 fn a_stream_is_looked_at_ever_less_often_until_it_is_none() {
-    let mut naps = Naps::default();
+    let mut naps = NAPS;
     let steps = [(64 << 10, 128), (64 << 10, 256), (64 << 10, 256), (32 << 10, 256)];
     for (bytes, time) in steps {
         assert_eq!(micros(naps.next(flow(bytes))), Some(time));
@@ -36,7 +37,7 @@ fn a_stream_is_looked_at_ever_less_often_until_it_is_none() {
 
 #[test]
 fn a_guest_that_uses_its_credit_up_is_looked_at_more_often_and_then_rings() {
-    let mut naps = Naps::default();
+    let mut naps = NAPS;
     for time in [128, 64, 32, 16] {
         assert_eq!(micros(naps.next(flow(WINDOW / 2))), Some(time));
     }
@@ -45,7 +46,7 @@ fn a_guest_that_uses_its_credit_up_is_looked_at_more_often_and_then_rings() {
 
 #[test]
 fn a_nap_that_suits_the_guest_stays_as_it_is() {
-    let mut naps = Naps::default();
+    let mut naps = NAPS;
     for _ in 0..10 {
         assert_eq!(micros(naps.next(flow(WINDOW / 3))), Some(128));
     }
@@ -53,11 +54,11 @@ fn a_nap_that_suits_the_guest_stays_as_it_is() {
 
 #[test]
 fn the_smallest_window_decides() {
-    let mut naps = Naps::default();
+    let mut naps = NAPS;
     assert!(naps.next(flow(WINDOW / 4)).is_some());
     let mut both = flow(WINDOW / 8);
-    both.add(1000, WINDOW / 4);
-    both.add(1000, WINDOW);
+    both.add(1000, (WINDOW / 4).into());
+    both.add(1000, WINDOW.into());
     assert_eq!(micros(naps.next(both)), Some(64));
 }
 
