@@ -13,7 +13,7 @@ use super::source::Source;
 use super::{foreign, multiboot};
 
 const FORMAT: &str = "ELF file";
-const MAGIC: &[u8] = b"\x7fELF";
+pub(super) const MAGIC: &[u8] = b"\x7fELF";
 /// Program headers of a kernel are some ten; more than this is not read.
 const SEGMENTS_LIMIT: u16 = 256;
 /// Command line of x86 Linux, `COMMAND_LINE_SIZE` less its NUL.
@@ -23,8 +23,8 @@ const CMDLINE: usize = 0xffff;
 const _: () = assert!(layout::CMDLINE_CAPACITY == 0x1_0000, "CMDLINE is one less");
 
 const ELFCLASS32: u8 = 1;
-const ELFCLASS64: u8 = 2;
-const ELFDATA2LSB: u8 = 1;
+pub(super) const ELFCLASS64: u8 = 2;
+pub(super) const ELFDATA2LSB: u8 = 1;
 const ET_EXEC: u16 = 2;
 const ET_DYN: u16 = 3;
 const EM_386: u16 = 3;
@@ -34,12 +34,13 @@ const PT_INTERP: u32 = 3;
 const PT_NOTE: u32 = 4;
 const PF_X: u32 = 1;
 
+/// What every file begins with.
 #[derive(FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
-struct Identity {
-    magic: [u8; 4],
-    class: u8,
-    data: u8,
+pub(super) struct Identity {
+    pub(super) magic: [u8; 4],
+    pub(super) class: u8,
+    pub(super) data: u8,
     rest: [u8; 10],
     kind: U16,
     machine: U16,
@@ -59,13 +60,14 @@ struct Header32 {
     phnum: U16,
 }
 
+/// The file header of 64 bits, to the number of program headers.
 #[derive(FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
-struct Header64 {
-    identity: Identity,
+pub(super) struct Header64 {
+    pub(super) identity: Identity,
     entry: U64,
     phoff: U64,
-    shoff: U64,
+    pub(super) shoff: U64,
     flags: U32,
     ehsize: U16,
     phentsize: U16,

@@ -5,6 +5,7 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
+use super::elf::{ELFCLASS64, ELFDATA2LSB, Header64, MAGIC};
 use super::source::Source;
 
 /// Linux has its banner and its options there (init/version-timestamp.c,
@@ -16,22 +17,12 @@ const SECTIONS_LIMIT: u16 = 1024;
 /// The most bytes of their names.
 const NAMES_LIMIT: usize = 64 << 10;
 
-const MAGIC: &[u8] = b"\x7fELF";
-const ELFCLASS64: u8 = 2;
-const ELFDATA2LSB: u8 = 1;
 const SHT_PROGBITS: u32 = 1;
 
 #[derive(FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
 struct Header {
-    magic: [u8; 4],
-    class: u8,
-    data: u8,
-    /// To the program headers' place.
-    before: [u8; 34],
-    shoff: U64,
-    /// To the number of program headers.
-    between: [u8; 10],
+    start: Header64,
     shentsize: U16,
     shnum: U16,
     shstrndx: U16,
@@ -66,13 +57,14 @@ pub(super) struct Part {
 /// wrong with them does not matter.
 pub(super) fn read_only_data(source: &Source<'_>) -> Option<Part> {
     let header: Header = object(source, 0)?;
-    let is_known = header.magic == MAGIC
-        && (header.class, header.data) == (ELFCLASS64, ELFDATA2LSB)
+    let Header64 { identity, shoff, .. } = &header.start;
+    let is_known = identity.magic == MAGIC
+        && (identity.class, identity.data) == (ELFCLASS64, ELFDATA2LSB)
         && usize::from(header.shentsize.get()) == size_of::<Section>();
     let count = header.shnum.get().min(SECTIONS_LIMIT);
     let place = |number: u16| {
         let size = u64::from(header.shentsize.get());
-        header.shoff.get().checked_add(size * u64::from(number))
+        shoff.get().checked_add(size * u64::from(number))
     };
     if !is_known || count == 0 {
         return None;
