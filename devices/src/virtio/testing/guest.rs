@@ -1,4 +1,5 @@
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use event_manager::{EventManager, SubscriberOps};
 use vm_memory::{Bytes, GuestAddress};
@@ -184,6 +185,19 @@ impl<R: Registers> Guest<R> {
     /// Takes the next used entry of `queue`.
     pub fn used(&mut self, queue: usize) -> Option<(u32, u32)> {
         self.queues[queue].used(&self.mem)
+    }
+
+    /// The next used entry of `queue`, which the device may add by itself, after a
+    /// while.
+    pub fn taken(&mut self, queue: usize) -> (u32, u32) {
+        let deadline = Instant::now() + Duration::from_secs(600);
+        loop {
+            if let Some(used) = self.used(queue) {
+                return used;
+            }
+            assert!(Instant::now() < deadline, "the device takes no packet");
+            self.pump();
+        }
     }
 
     /// Whether the device asks for a reset.

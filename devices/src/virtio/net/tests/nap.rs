@@ -1,7 +1,5 @@
 //! Guests that stream.
 
-use std::time::{Duration, Instant};
-
 use super::*;
 
 /// More than makes a stream.
@@ -14,18 +12,6 @@ fn add(bench: &mut Bench, frame: &[u8]) -> u32 {
     bench.guest.queues[TX].add(&bench.guest.mem, &[read_only(PACKETS, len)]).into()
 }
 
-/// What the device takes next, by itself.
-fn taken(bench: &mut Bench) -> (u32, u32) {
-    let deadline = Instant::now() + Duration::from_secs(600);
-    loop {
-        if let Some(used) = bench.guest.used(TX) {
-            return used;
-        }
-        assert!(Instant::now() < deadline, "the device takes no packet");
-        bench.guest.pump();
-    }
-}
-
 #[test]
 fn a_guest_that_streams_need_not_ring() {
     for features in [0, feature::EVENT_IDX, feature::INDIRECT_DESC] {
@@ -34,7 +20,7 @@ fn a_guest_that_streams_need_not_ring() {
         assert!(first.unwrap()[HEADER_LEN..] == frame(MUCH));
         for more in 1..6 {
             let head = add(&mut bench, &frame(MUCH + more));
-            assert_eq!(taken(&mut bench), (head, 0));
+            assert_eq!(bench.guest.taken(TX), (head, 0));
             assert!(bench.host_sees().unwrap()[HEADER_LEN..] == frame(MUCH + more));
         }
     }
@@ -49,7 +35,7 @@ fn a_guest_that_streamed_has_packets_seen_as_it_rings_again() {
         for _ in 0..3 {
             let head = add(&mut bench, &frame(60));
             bench.guest.kick(1);
-            assert_eq!(taken(&mut bench), (head, 0));
+            assert_eq!(bench.guest.taken(TX), (head, 0));
             assert!(bench.host_sees().unwrap()[HEADER_LEN..] == frame(60));
         }
     }

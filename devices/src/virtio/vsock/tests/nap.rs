@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::super::state::NAPS;
 use super::*;
 use crate::virtio::nap::Flow;
@@ -78,7 +80,7 @@ fn a_guest_that_streams_need_not_ring() {
         assert!(read_some(&server) == pattern(50_000));
         for _ in 0..5 {
             let head = add(&mut bench, ports, &pattern(40_000));
-            assert_eq!(bench.taken(), (head, 0));
+            assert_eq!(bench.guest.taken(TX), (head, 0));
             assert!(read_some(&server) == pattern(40_000));
         }
     }
